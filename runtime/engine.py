@@ -1,0 +1,545 @@
+"""Engine: the one facade. It binds a Context to the verbs and holds no logic.
+
+Each method loads its verb's module when called, so that a command pays only for what it uses. All verbs
+are synchronous and may be called from any thread; long ones take ``progress`` and ``cancel``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any
+
+from runtime.context import Context
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runtime.build.options import BuildOptions, BuildResult
+    from runtime.config import Config
+    from runtime.containers.logs import LogEntry, LogFollower
+    from runtime.containers.session import Session
+    from runtime.model.container import Container, ContainerConfig
+    from runtime.model.event import CancelEvent, Event, ProgressCallback
+    from runtime.model.image import Image, ImageSummary
+    from runtime.model.network import Network
+    from runtime.model.stats import ContainerStats
+    from runtime.model.volume import Volume
+    from runtime.services.project import Project, ServiceStatus, UpOptions
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """``Engine(root)`` opens the root (default: ``TUIDOCK_ROOT``, else the system's)."""
+
+    def __init__(self, root: str | os.PathLike[str] | None = None, *, config: Config | None = None) -> None:
+        self.context = Context.open(root, config)
+
+    @cached_property
+    def containers(self) -> Containers:
+        return Containers(self.context)
+
+    @cached_property
+    def images(self) -> Images:
+        return Images(self.context)
+
+    @cached_property
+    def networks(self) -> Networks:
+        return Networks(self.context)
+
+    @cached_property
+    def volumes(self) -> Volumes:
+        return Volumes(self.context)
+
+    @cached_property
+    def services(self) -> Services:
+        return Services(self.context)
+
+    @cached_property
+    def events(self) -> Events:
+        return Events(self.context)
+
+    @cached_property
+    def system(self) -> System:
+        return System(self.context)
+
+    def build(
+        self,
+        options: BuildOptions,
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> BuildResult:
+        """Build an image from a Dockerfile."""
+        from runtime.build.build import build
+
+        return build(self.context, options, progress=progress, cancel=cancel)
+
+    def close(self) -> None:
+        """Close this thread's database connection and end the warm starter, if there is one."""
+        self.context.db.close()
+
+
+class _Verbs:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+
+class Containers(_Verbs):
+    def create(self, config: ContainerConfig, *, name: str | None = None) -> Container:
+        """Raises NotFound (image), Conflict (name), InvalidInput."""
+        from runtime.containers.create import create
+
+        return create(self._context, config, name=name)
+
+    def start(self, reference: str, *, attach: bool = False, attach_stdin: bool = False) -> Session | None:
+        """Returns a Session when ``attach``; it is connected before the first instruction runs."""
+        from runtime.containers.start import start
+
+        return start(self._context, reference, attach=attach, attach_stdin=attach_stdin)
+
+    def run(self, config: ContainerConfig, *, name: str | None = None) -> Container:
+        """``create`` and ``start`` detached; a container that cannot be started is removed again when
+        ``auto_remove``, else kept as docker keeps it."""
+        from runtime.containers.run import run
+
+        return run(self._context, config, name=name)
+
+    def stop(self, reference: str, *, timeout: int | None = None, signal: str | None = None) -> None:
+        from runtime.containers.stop import stop
+
+        stop(self._context, reference, timeout=timeout, signal=signal)
+
+    def kill(self, reference: str, *, signal: str = "SIGKILL") -> None:
+        from runtime.containers.kill import kill
+
+        kill(self._context, reference, signal=signal)
+
+    def restart(self, reference: str, *, timeout: int | None = None, signal: str | None = None) -> None:
+        from runtime.containers.restart import restart
+
+        restart(self._context, reference, timeout=timeout, signal=signal)
+
+    def pause(self, reference: str) -> None:
+        from runtime.containers.pause import pause
+
+        pause(self._context, reference)
+
+    def unpause(self, reference: str) -> None:
+        from runtime.containers.pause import unpause
+
+        unpause(self._context, reference)
+
+    def remove(self, reference: str, *, force: bool = False, volumes: bool = False) -> None:
+        from runtime.containers.remove import remove
+
+        remove(self._context, reference, force=force, volumes=volumes)
+
+    def rename(self, reference: str, name: str) -> None:
+        from runtime.containers.rename import rename
+
+        rename(self._context, reference, name)
+
+    def list(self, *, all: bool = False) -> list[Container]:
+        """Newest first; running ones only unless ``all``. Reconciles what has died unseen."""
+        from runtime.containers.list import list_containers
+
+        return list_containers(self._context, all=all)
+
+    def get(self, reference: str) -> Container:
+        """By name, id or unique prefix; reconciled."""
+        from runtime.containers.list import get_container
+
+        return get_container(self._context, reference)
+
+    def inspect(self, reference: str) -> dict[str, Any]:
+        """docker's inspect document."""
+        from runtime.containers.inspect import inspect
+
+        return inspect(self._context, reference)
+
+    def logs(
+        self,
+        reference: str,
+        *,
+        tail: int | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        follow: bool = False,
+        cancel: CancelEvent | None = None,
+    ) -> Iterator[LogEntry]:
+        """Lines, oldest first. ``since`` and ``until`` are times in nanoseconds. With ``follow``, ends when
+        the container has ended (and will not be restarted) or ``cancel`` is set."""
+        from runtime.containers.logs import logs
+
+        return logs(self._context, reference, tail=tail, since=since, until=until, follow=follow, cancel=cancel)
+
+    def log_follower(self, reference: str) -> LogFollower:
+        """Random access into a container's log for a viewer: no thread, polled by the caller."""
+        from runtime.containers.logs import LogFollower
+
+        return LogFollower.open(self._context, reference)
+
+    def exec(
+        self,
+        reference: str,
+        argv: Sequence[str],
+        *,
+        tty: bool = False,
+        stdin: bool = False,
+        detach: bool = False,
+        env: Iterable[str] = (),
+        user: str = "",
+        working_dir: str = "",
+        privileged: bool = False,
+    ) -> Session | None:
+        """Raises NotFound, Conflict (not running), CommandNotFound, CommandNotRunnable."""
+        from runtime.containers.exec import exec_
+
+        return exec_(
+            self._context,
+            reference,
+            argv,
+            tty=tty,
+            stdin=stdin,
+            detach=detach,
+            env=env,
+            user=user,
+            working_dir=working_dir,
+            privileged=privileged,
+        )
+
+    def attach(self, reference: str, *, stdin: bool = True) -> Session:
+        from runtime.containers.attach import attach
+
+        return attach(self._context, reference, stdin=stdin)
+
+    def wait(self, reference: str, *, cancel: CancelEvent | None = None) -> int:
+        """The exit code, once the container is not running."""
+        from runtime.containers.wait import wait
+
+        return wait(self._context, reference, cancel=cancel)
+
+    def stats(self, references: Iterable[str] | None = None) -> list[ContainerStats]:
+        """One sample of each (all that run, when None). Cheap: some reads of cgroup files a container."""
+        from runtime.containers.stats import stats
+
+        return stats(self._context, references)
+
+    def top(self, reference: str) -> list[dict[str, str]]:
+        """The container's processes as seen from the host: UID PID PPID C STIME TTY TIME CMD."""
+        from runtime.containers.top import top
+
+        return top(self._context, reference)
+
+
+class Images(_Verbs):
+    def list(self, *, all: bool = False) -> list[ImageSummary]:
+        from runtime.images.list import list_images
+
+        return list_images(self._context, all=all)
+
+    def get(self, reference: str) -> Image:
+        """By reference, id or unique id prefix. Raises NotFound, InvalidInput."""
+        from runtime.images.list import get_image
+
+        return get_image(self._context, reference)
+
+    def inspect(self, reference: str) -> dict[str, Any]:
+        """docker's image inspect document."""
+        from runtime.images.inspect import inspect
+
+        return inspect(self._context, reference)
+
+    def tag(self, source: str, target: str) -> None:
+        from runtime.images.tag import tag
+
+        tag(self._context, source, target)
+
+    def remove(self, reference: str, *, force: bool = False, prune: bool = True) -> list[dict[str, str]]:
+        """docker's rows, in order: {"Untagged": ref} and {"Deleted": id}."""
+        from runtime.images.remove import remove
+
+        return remove(self._context, reference, force=force, prune=prune)
+
+    def history(self, reference: str) -> Image:
+        """The image with its ``history`` sizes filled in."""
+        from runtime.images.list import get_image
+
+        return get_image(self._context, reference, history_sizes=True)
+
+    def load(
+        self, source: IO[bytes], *, progress: ProgressCallback | None = None, cancel: CancelEvent | None = None
+    ) -> list[str]:
+        """docker's and OCI's archives (plain, gzip or zstd); returns the references or ids loaded."""
+        from runtime.images.load import load
+
+        return load(self._context, source, progress=progress, cancel=cancel)
+
+    def save(
+        self,
+        references: Sequence[str],
+        target: IO[bytes],
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> None:
+        """One tar with both ``manifest.json`` (docker) and ``index.json`` (OCI)."""
+        from runtime.images.save import save
+
+        save(self._context, references, target, progress=progress, cancel=cancel)
+
+    def import_(
+        self,
+        source: IO[bytes],
+        reference: str | None = None,
+        *,
+        message: str = "",
+        changes: Sequence[str] = (),
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> str:
+        """A root file system tar becomes an image; returns its id."""
+        from runtime.images.import_ import import_
+
+        return import_(
+            self._context, source, reference, message=message, changes=changes, progress=progress, cancel=cancel
+        )
+
+    def bootstrap(
+        self,
+        name: str = "base:latest",
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> str:
+        """Assemble the base image out of the machine's own files; returns its id."""
+        from runtime.images.bootstrap import bootstrap
+
+        return bootstrap(self._context, name, progress=progress, cancel=cancel)
+
+    def prune(self, *, all: bool = False) -> tuple[list[str], int]:
+        """Remove dangling (or all unused) images; (ids, bytes reclaimed)."""
+        from runtime.images.remove import prune
+
+        return prune(self._context, all=all)
+
+
+class Networks(_Verbs):
+    def create(
+        self,
+        name: str,
+        *,
+        driver: str = "bridge",
+        subnet: str | None = None,
+        gateway: str | None = None,
+        internal: bool = False,
+        labels: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> Network:
+        from runtime.network.create import create
+
+        return create(
+            self._context,
+            name,
+            driver=driver,
+            subnet=subnet,
+            gateway=gateway,
+            internal=internal,
+            labels=labels,
+            options=options,
+        )
+
+    def list(self) -> list[Network]:
+        """With docker's three built-in ones: bridge, host, none."""
+        from runtime.network.list import list_networks
+
+        return list_networks(self._context)
+
+    def get(self, reference: str) -> Network:
+        from runtime.network.list import get_network
+
+        return get_network(self._context, reference)
+
+    def inspect(self, reference: str) -> dict[str, Any]:
+        from runtime.network.list import inspect
+
+        return inspect(self._context, reference)
+
+    def remove(self, reference: str) -> None:
+        """Raises Conflict while it has endpoints."""
+        from runtime.network.remove import remove
+
+        remove(self._context, reference)
+
+    def prune(self) -> list[str]:
+        from runtime.network.remove import prune
+
+        return prune(self._context)
+
+
+class Volumes(_Verbs):
+    def create(self, name: str | None = None, *, labels: Mapping[str, str] | None = None) -> Volume:
+        from runtime.volumes.volumes import create
+
+        return create(self._context, name, labels=labels)
+
+    def list(self) -> list[Volume]:
+        from runtime.volumes.volumes import list_volumes
+
+        return list_volumes(self._context)
+
+    def get(self, name: str) -> Volume:
+        from runtime.volumes.volumes import get
+
+        return get(self._context, name)
+
+    def remove(self, name: str, *, force: bool = False) -> None:
+        from runtime.volumes.volumes import remove
+
+        remove(self._context, name, force=force)
+
+    def prune(self, *, all: bool = False) -> tuple[list[str], int]:
+        from runtime.volumes.volumes import prune
+
+        return prune(self._context, all=all)
+
+
+class Services(_Verbs):
+    """Compose projects. A Project is loaded from files or, for what runs, from container labels."""
+
+    def load(
+        self,
+        files: Sequence[Path] = (),
+        *,
+        project_name: str | None = None,
+        project_directory: Path | None = None,
+        env_files: Sequence[Path] = (),
+        profiles: Sequence[str] = (),
+        on_warning: Callable[[str], None] | None = None,
+    ) -> Project:
+        """Find, interpolate, merge and check the compose files. Raises InvalidInput with file and line."""
+        from runtime.services.project import load
+
+        return load(
+            files,
+            project_name=project_name,
+            project_directory=project_directory,
+            env_files=env_files,
+            profiles=profiles,
+            on_warning=on_warning,
+        )
+
+    def up(
+        self,
+        project: Project,
+        options: UpOptions | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> None:
+        from runtime.services.up import up
+
+        up(self._context, project, options, progress=progress, cancel=cancel)
+
+    def down(
+        self,
+        project_name: str,
+        *,
+        volumes: bool = False,
+        remove_images: str | None = None,
+        timeout: int | None = None,
+        remove_orphans: bool = False,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> None:
+        from runtime.services.down import down
+
+        down(
+            self._context,
+            project_name,
+            volumes=volumes,
+            remove_images=remove_images,
+            timeout=timeout,
+            remove_orphans=remove_orphans,
+            progress=progress,
+            cancel=cancel,
+        )
+
+    def scale(
+        self,
+        project: Project,
+        replicas: Mapping[str, int],
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> None:
+        from runtime.services.scale import scale
+
+        scale(self._context, project, replicas, progress=progress, cancel=cancel)
+
+    def status(self, project_name: str | None = None) -> list[ServiceStatus]:
+        """One row a service of one project or of all, from the containers' labels."""
+        from runtime.services.status import status
+
+        return status(self._context, project_name)
+
+    def project_containers(self, project_name: str, services: Sequence[str] = ()) -> list[Container]:
+        """All containers of a project, running or not, by service and number."""
+        from runtime.services.status import project_containers
+
+        return project_containers(self._context, project_name, services)
+
+    def scale_service(
+        self,
+        project_name: str,
+        service: str,
+        replicas: int,
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> None:
+        """Scale a running service by copying what its containers were made from; needs no compose file."""
+        from runtime.services.scale import scale_service
+
+        scale_service(self._context, project_name, service, replicas, progress=progress, cancel=cancel)
+
+
+class Events(_Verbs):
+    def since(self, seq: int, *, limit: int = 1000) -> list[Event]:
+        """Events after ``seq``, oldest first."""
+        from runtime.store.events import since
+
+        return since(self._context.db, seq, limit=limit)
+
+    def last_seq(self) -> int:
+        from runtime.store.events import last_seq
+
+        return last_seq(self._context.db)
+
+    @property
+    def data_version(self) -> int:
+        """Changes when another process (or thread) has committed; costs microseconds to ask."""
+        return self._context.db.data_version
+
+
+class System(_Verbs):
+    def info(self) -> dict[str, Any]:
+        """docker's info document, with what this kernel lacks under "Warnings"."""
+        from runtime.containers.system import info
+
+        return info(self._context)
+
+    def reconcile(self) -> list[str]:
+        """Mend what a crash left: statuses, mounts, links, addresses, rules, cgroups. What was done, in words."""
+        from runtime.containers.reconcile import reconcile
+
+        return reconcile(self._context)
+
+    def purge(self) -> None:
+        """Remove everything of this root from the kernel and the disk: containers, networks, images."""
+        from runtime.services.purge import purge
+
+        purge(self._context)

@@ -1,0 +1,46 @@
+"""Events, with docker's types and actions; and what long verbs tell of their progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+__all__ = ["CancelEvent", "Event", "Progress", "ProgressCallback"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """``type`` is container, image, network, volume, builder or service; ``action`` is docker's:
+    create start die stop kill restart pause unpause oom destroy rename attach exec_start exec_die
+    health_status update, tag untag delete import load pull push, connect disconnect, mount unmount prune."""
+
+    seq: int
+    time: int
+    type: str
+    action: str
+    actor: str
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of a long verb. ``id`` names the step or layer (stable over its life); ``current`` and
+    ``total`` are in ``unit`` ("bytes", "steps", "files"); ``line`` is raw output of what is being run."""
+
+    id: str
+    stage: str
+    current: int | None = None
+    total: int | None = None
+    unit: str = "bytes"
+    line: str | None = None
+    done: bool = False
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+class CancelEvent(Protocol):
+    """What a long verb looks at between steps; a ``threading.Event`` fits."""
+
+    def is_set(self) -> bool: ...
