@@ -1,0 +1,69 @@
+"""Build errors: one line that names file, line and instruction, and the excerpt that goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from runtime.errors import Failed, InvalidInput
+
+if TYPE_CHECKING:
+    from runtime.build.lexer import Source
+
+__all__ = ["BuildFailed", "DockerfileError", "excerpt"]
+
+_AROUND = 3
+
+
+class DockerfileError(InvalidInput):
+    """The Dockerfile, or something that an instruction names, is wrong. ``details`` has several lines."""
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, subject: str | None = None, details: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint, subject=subject)
+        self.details = details
+
+    @classmethod
+    def at(
+        cls, source: Source, first: int, message: str, *, last: int | None = None, hint: str | None = None
+    ) -> DockerfileError:
+        """``first`` and ``last`` are line numbers, from 1."""
+        return cls(
+            f"{source.name}:{first}: {message}",
+            hint=hint,
+            subject=source.name,
+            details=excerpt(source, first, last or first),
+        )
+
+
+class BuildFailed(Failed):
+    """A command of the build failed. ``exit_code`` of the command is in ``command_exit_code``."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        subject: str | None = None,
+        details: str = "",
+        command_exit_code: int = 1,
+    ) -> None:
+        super().__init__(message, hint=hint, subject=subject)
+        self.details = details
+        self.command_exit_code = command_exit_code
+
+
+def excerpt(source: Source, first: int, last: int, output: Sequence[str] = ()) -> str:
+    """The lines around, marked as BuildKit marks them; above them the last lines of output, if any."""
+    rule = "-" * 20
+    parts: list[str] = []
+    if output:
+        parts += ["------", *(f" > {line}" for line in output), "------"]
+    parts += [f"{source.name}:{first}", rule]
+    lines = source.lines
+    for number in range(max(1, first - _AROUND), min(len(lines), last + _AROUND) + 1):
+        mark = ">>>" if first <= number <= last else "   "
+        parts.append(f"{number:4d} | {mark} {lines[number - 1].rstrip()}".rstrip())
+    parts.append(rule)
+    return "\n".join(parts)
