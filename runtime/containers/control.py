@@ -1,0 +1,96 @@
+"""Talking to a container's monitor, and taking turns on a container."""
+
+from __future__ import annotations
+
+import _socket
+import fcntl
+import marshal
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from runtime.context import Context
+from runtime.errors import Conflict, Failed
+from runtime.kernel import locks
+from runtime.model.container import Container
+from runtime.monitor import wire
+
+__all__ = ["ask", "connect", "monitor_pid", "read_reply", "tell_and_wait", "turn"]
+
+
+@contextmanager
+def turn(ctx: Context, container_id: str) -> Iterator[None]:
+    """One verb at a time changes a container; the kernel drops the lock with its holder."""
+    directory = ctx.paths.container(container_id)
+    try:
+        fd = os.open(directory / "turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        yield  # removed meanwhile: the verb finds that out itself
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def monitor_pid(ctx: Context, container_id: str) -> int:
+    """The pid of the monitor that lives, or 0: asked of the kernel, so a reused pid cannot deceive."""
+    return locks.holder(str(ctx.paths.container_run(container_id) / "lock"))
+
+
+def connect(ctx: Context, container: Container) -> _socket.socket:
+    """Raises Conflict when no monitor answers: the container is not running."""
+    try:
+        return wire.connect(str(ctx.paths.container_run(container.id)))
+    except OSError as error:
+        raise Conflict(f"container {container.name} is not running", subject=container.name) from error
+
+
+def read_reply(sock: _socket.socket, buffer: wire.FrameBuffer) -> dict[str, Any]:
+    """The next reply; raises Failed when the monitor goes away instead. An exit frame counts as one."""
+    while True:
+        item = buffer.next()
+        if item is not None:
+            kind, payload = item
+            if kind == wire.REPLY:
+                reply: dict[str, Any] = marshal.loads(payload)  # noqa: S302 - our monitor, in a 0700 directory
+                return reply
+            if kind == wire.EXIT:
+                return {"exit": struct.unpack(">i", payload)[0]}
+            continue
+        try:
+            alive = wire.receive(sock, buffer)
+        except OSError:
+            alive = False
+        if not alive:
+            raise Failed("the container's monitor went away", hint="tuidock ps -a shows what became of it")
+
+
+def ask(ctx: Context, container: Container, operation: str, **fields: object) -> dict[str, Any]:
+    """One request, one reply. Raises Conflict (not running) and Failed."""
+    sock = connect(ctx, container)
+    try:
+        sock.sendall(wire.request({"op": operation, **fields}))
+        reply = read_reply(sock, wire.FrameBuffer())
+    finally:
+        sock.close()
+    if "error" in reply:
+        raise Failed(f"container {container.name}: {reply['error']}", subject=container.name)
+    return reply
+
+
+def tell_and_wait(ctx: Context, container: Container, operation: str, **fields: object) -> int | None:
+    """A request that the container's end answers: its exit code, None when the monitor was gone already."""
+    try:
+        reply = ask(ctx, container, operation, **fields)
+    except Conflict:
+        return None
+    except Failed as error:
+        if error.subject is None:  # it went away while we waited: ended all the same
+            return None
+        raise
+    code = reply.get("exit")
+    return int(code) if code is not None else None

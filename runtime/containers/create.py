@@ -1,0 +1,227 @@
+"""create: check everything, then make the row and the directory; nothing of the kernel's yet."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+import sqlite3
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from runtime.containers import names, spec
+from runtime.context import Context
+from runtime.errors import Conflict, InvalidInput, NotFound
+from runtime.model.container import (
+    Container,
+    ContainerConfig,
+    ContainerState,
+    Mount,
+    MountType,
+    NetworkAttachment,
+    RestartPolicyName,
+)
+from runtime.model.image import Image, ImageConfig
+from runtime.monitor.tree import remove_tree
+from runtime.store import containers as store
+
+__all__ = ["create", "insert", "merge"]
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+
+
+def create(ctx: Context, config: ContainerConfig, *, name: str | None = None) -> Container:
+    """Raises NotFound (image, network), Conflict (name), InvalidInput."""
+    from runtime.images.list import get_image
+
+    image = get_image(ctx, config.image)
+    merged = merge(config, image.config)
+    return insert(ctx, merged, image_id=image.id, layers=image.layers, name=name)
+
+
+def insert(
+    ctx: Context, config: ContainerConfig, *, image_id: str, layers: tuple[str, ...], name: str | None = None
+) -> Container:
+    """The checked container's row and directory; ``config`` is complete."""
+    container_id = secrets.token_hex(32)
+    config = _checked(ctx, config, container_id)
+    if name is not None and not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", subject=name
+        )
+    directory = ctx.paths.container(container_id)
+    directory.mkdir(mode=0o700)
+    try:
+        for part in ("upper", "work", "rootfs"):
+            (directory / part).mkdir(mode=0o755)
+        while True:
+            container = Container(
+                id=container_id,
+                name=name or names.invent(),
+                image_id=image_id,
+                created_at=time.time_ns(),
+                config=config,
+                layers=layers,
+                state=ContainerState(),
+            )
+            try:
+                with ctx.db.write() as tx:
+                    _volumes(ctx, tx, config)
+                    store.insert(tx, container)
+                    if not config.internal:
+                        tx.event("container", "create", container.id, name=container.name, image=config.image)
+                return container
+            except sqlite3.IntegrityError as error:
+                if name is not None:
+                    raise _taken(ctx, name) from error
+    except BaseException:
+        remove_tree(str(directory))
+        raise
+
+
+def _taken(ctx: Context, name: str) -> Conflict:
+    try:
+        other = store.find(ctx.db, name).id
+    except NotFound:
+        other = "another container"
+    return Conflict(
+        f'the container name "/{name}" is already in use by container {other[:12]}',
+        hint=f"remove it (tuidock rm {name}), rename it, or choose another name",
+        subject=name,
+    )
+
+
+def _volumes(ctx: Context, tx: object, config: ContainerConfig) -> None:
+    from runtime.store.database import Transaction
+    from runtime.volumes import volumes
+
+    assert isinstance(tx, Transaction)
+    for mount in config.mounts:
+        if mount.type is MountType.VOLUME:
+            volumes.ensure(ctx, tx, mount.source)
+
+
+def merge(config: ContainerConfig, image: ImageConfig) -> ContainerConfig:
+    """The image's defaults under what was asked for, as docker merges them."""
+    entrypoint, cmd = config.entrypoint, config.cmd
+    if not entrypoint:
+        entrypoint = image.entrypoint or ()
+        if not cmd:
+            cmd = image.cmd or ()
+    elif entrypoint == ("",):
+        entrypoint = ()
+    given = {item.partition("=")[0] for item in config.env}
+    env = tuple(item for item in image.env if item.partition("=")[0] not in given)
+    wanted = {mount.target for mount in config.mounts}
+    volumes = tuple(
+        Mount(MountType.VOLUME, "", _clean(target))
+        for target in image.volumes
+        if _clean(target) not in wanted
+    )
+    return replace(
+        config,
+        entrypoint=entrypoint,
+        cmd=cmd,
+        env=env + config.env,
+        working_dir=config.working_dir or image.working_dir,
+        user=config.user or image.user,
+        labels={**image.labels, **config.labels},
+        mounts=config.mounts + volumes,
+        exposed_ports=tuple(dict.fromkeys((*image.exposed_ports, *config.exposed_ports))),
+        stop_signal=config.stop_signal if config.stop_signal != "SIGTERM" else image.stop_signal or "SIGTERM",
+        healthcheck=config.healthcheck or image.healthcheck,
+    )
+
+
+def _clean(target: str) -> str:
+    """A mount target, made absolute and without ``..`` (an image's VOLUME may be hostile, CVE-2022-23648)."""
+    import posixpath
+
+    return posixpath.normpath("/" + target.lstrip("/"))
+
+
+def _checked(ctx: Context, config: ContainerConfig, container_id: str) -> ContainerConfig:
+    """Everything that can be refused before anything is made; defaults that depend on the id filled in."""
+    if not config.entrypoint and not config.cmd:
+        raise InvalidInput("no command specified", hint="the image has no CMD: name the command to run")
+    if config.auto_remove and config.restart.name is not RestartPolicyName.NO:
+        raise InvalidInput("conflicting options: cannot specify both --restart and --rm")
+    if config.working_dir and not config.working_dir.startswith("/"):
+        raise InvalidInput(
+            f"the working directory {config.working_dir!r} is invalid, it needs to be an absolute path",
+            subject=config.working_dir,
+        )
+    for item in config.env:
+        if not item.partition("=")[0] or "\0" in item:
+            raise InvalidInput(
+                f"invalid environment variable: {item!r}", hint="write NAME=VALUE", subject=item
+            )
+    spec.resources_document(config.resources)
+    spec.capability_names(config)
+    for text in config.ulimits:
+        spec._rlimit(text)
+    mode = config.network_mode
+    if config.ports and (mode in ("none",) or mode.startswith("container:")):
+        raise InvalidInput(f"conflicting options: ports cannot be published with --network {mode}")
+    for text in config.extra_hosts:
+        host, _, address = text.replace("=", ":", 1).partition(":")
+        if not host or (address != "host-gateway" and not _is_address(address.strip("[]"))):
+            raise InvalidInput(f"--add-host {text!r} is wrong", hint="write NAME:ADDRESS", subject=text)
+    mounts = tuple(_mount(ctx, mount) for mount in config.mounts)
+    targets = [mount.target for mount in mounts]
+    for target in targets:
+        if targets.count(target) > 1:
+            raise InvalidInput(f"duplicate mount point: {target}", subject=target)
+    hostname = config.hostname or ("" if mode.startswith("container:") else container_id[:12])
+    if mode == "host" and not config.hostname:
+        import os
+
+        hostname = os.uname().nodename
+    if len(hostname) > 64:
+        raise InvalidInput(f"the host name {hostname!r} is longer than 64 characters", subject=hostname)
+    return replace(config, mounts=mounts, hostname=hostname, networks=_networks(ctx, config))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _networks(ctx: Context, config: ContainerConfig) -> tuple[NetworkAttachment, ...]:
+    mode = config.network_mode
+    if mode in ("none", "host"):
+        return ()
+    if mode.startswith("container:"):
+        store.find(ctx.db, mode.removeprefix("container:"))
+        return ()
+    from runtime.network.list import get_network
+
+    wanted = config.networks or (NetworkAttachment("bridge" if mode in ("", "default") else mode),)
+    for attachment in wanted:
+        get_network(ctx, attachment.network)
+    return wanted
+
+
+def _mount(ctx: Context, mount: Mount) -> Mount:
+    target = _clean(mount.target)
+    if target == "/":
+        raise InvalidInput("invalid mount: the destination cannot be '/'", subject=mount.target)
+    if mount.type is MountType.BIND:
+        source = Path(mount.source)
+        if not source.is_absolute():
+            raise InvalidInput(f"bind source {mount.source!r} must be an absolute path", subject=mount.source)
+        if not source.exists():
+            if "create" not in mount.options:
+                raise InvalidInput(
+                    f"invalid mount: bind source path does not exist: {mount.source}",
+                    hint="create it first, or use -v, which creates a directory",
+                    subject=mount.source,
+                )
+            source.mkdir(parents=True, exist_ok=True)
+    if mount.type is MountType.VOLUME and not mount.source:
+        return replace(mount, target=target, source=secrets.token_hex(32))
+    return replace(mount, target=target)

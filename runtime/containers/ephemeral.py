@@ -1,0 +1,106 @@
+"""A container for one build step: on given layers, its writes kept as an overlayfs directory."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from runtime.containers import create
+from runtime.containers.control import turn
+from runtime.containers.remove import erase
+from runtime.containers.start import start_container
+from runtime.context import Context
+from runtime.errors import Cancelled
+from runtime.kernel import locks
+from runtime.model.container import ContainerConfig, Mount
+from runtime.model.event import CancelEvent
+from runtime.store import containers as store
+
+__all__ = ["run_ephemeral"]
+
+
+def run_ephemeral(
+    ctx: Context,
+    *,
+    layers: Sequence[str],
+    argv: Sequence[str],
+    upperdir_to: Path,
+    env: Sequence[str] = (),
+    working_dir: str = "/",
+    user: str = "",
+    network: str = "bridge",
+    mounts: Sequence[Mount] = (),
+    hostname: str = "buildkitsandbox",
+    shm_size: int = 64 << 20,
+    on_output: Callable[[int, bytes], None] | None = None,
+    cancel: CancelEvent | None = None,
+) -> int:
+    """The exit code. ``upperdir_to`` must not exist and lie on the file system of the state directory; it is
+    made also when the command failed. Raises CommandNotFound, CommandNotRunnable, Cancelled.
+
+    The container is a row like any other, hidden; it names us as its owner, so that whoever finds us dead
+    removes it.
+    """
+    config = ContainerConfig(
+        image="",
+        cmd=tuple(argv),
+        env=tuple(env),
+        working_dir=working_dir,
+        user=user,
+        hostname=hostname,
+        network_mode=network,
+        mounts=tuple(mounts),
+        shm_size=shm_size,
+        log_options={"driver": "none"},
+        internal=True,
+    )
+    container = create.insert(ctx, config, image_id="", layers=tuple(layers))
+    directory = ctx.paths.container(container.id)
+    owner = os.open(directory / "owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    locks.hold(owner)
+    try:
+        with turn(ctx, container.id):
+            session = start_container(ctx, container, attach=True, attach_stdin=False)
+        assert session is not None
+        while True:
+            if cancel is not None and cancel.is_set():
+                from runtime.containers.kill import kill
+
+                session.detach()
+                kill(ctx, container.id)
+                raise Cancelled("the build was cancelled")
+            if cancel is not None and not session.buffered and not select.select([session], [], [], 0.2)[0]:
+                continue
+            chunk = session.read()
+            if chunk is None:
+                break
+            if on_output is not None:
+                on_output(*chunk)
+        code = session.wait()
+        session.detach()
+        _until_idle(ctx, container.id)
+        (directory / "upper").rename(upperdir_to)
+        return code
+    finally:
+        current = store.get(ctx.db, container.id)
+        if current is not None:
+            if current.state.status.alive:
+                from runtime.containers.remove import remove
+
+                remove(ctx, container.id, force=True, volumes=True)
+            else:
+                _until_idle(ctx, container.id)
+                erase(ctx, current, volumes=True)
+        os.close(owner)
+
+
+def _until_idle(ctx: Context, container_id: str) -> None:
+    """The monitor lets go of the lock just after it told the exit code."""
+    from runtime.containers.control import monitor_pid
+
+    deadline = time.monotonic() + 10
+    while monitor_pid(ctx, container_id) and time.monotonic() < deadline:
+        time.sleep(0.002)

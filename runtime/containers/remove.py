@@ -1,0 +1,64 @@
+"""rm: the row, the directory, and with it everything that the container wrote."""
+
+from __future__ import annotations
+
+from runtime.containers.control import monitor_pid, tell_and_wait, turn
+from runtime.context import Context
+from runtime.errors import Conflict, Failed
+from runtime.model.container import Container, MountType
+from runtime.monitor.tree import remove_tree
+from runtime.store import containers as store
+
+__all__ = ["remove"]
+
+
+def remove(ctx: Context, reference: str, *, force: bool = False, volumes: bool = False) -> None:
+    """``force`` kills first; ``volumes`` takes its anonymous volumes along. Raises Conflict when it runs."""
+    container = store.find(ctx.db, reference)
+    if container.state.status.alive:
+        if not force:
+            raise Conflict(
+                f"cannot remove container {container.name}: container is {container.state.status}",
+                hint=f"stop it first (tuidock stop {container.name}), or force: tuidock rm -f {container.name}",
+                subject=container.name,
+            )
+        tell_and_wait(ctx, container, "kill", signal=9)
+    with turn(ctx, container.id):
+        current = store.get(ctx.db, container.id)
+        if current is None:  # it removed itself (--rm), or somebody else did
+            return
+        if current.state.status.alive:
+            if monitor_pid(ctx, container.id):
+                raise Conflict(f"container {container.name} was started meanwhile", subject=container.name)
+            from runtime.containers.reconcile import settle
+
+            settle(ctx, current)
+            current = store.get(ctx.db, container.id)
+            if current is None:
+                return
+        erase(ctx, current, volumes=volumes or current.config.auto_remove)
+
+
+def erase(ctx: Context, container: Container, *, volumes: bool = False) -> None:
+    """What is left of a container that does not run; the caller holds its turn."""
+    with ctx.db.write() as tx:
+        store.delete(tx, container.id)
+        if not container.config.internal:
+            tx.event("container", "destroy", container.id, name=container.name, image=container.config.image)
+    for directory in (ctx.paths.container_run(container.id), ctx.paths.container(container.id)):
+        try:
+            remove_tree(str(directory))
+        except OSError as error:
+            raise Failed(
+                f"cannot remove {directory}: {error.strerror}",
+                hint="it is removed by the next command that can",
+            ) from error
+    if volumes:
+        from runtime.volumes import volumes as volume_verbs
+
+        for mount in container.config.mounts:
+            if mount.type is MountType.VOLUME and len(mount.source) == 64:
+                try:
+                    volume_verbs.remove(ctx, mount.source, force=True)
+                except Conflict:  # another container mounts it too
+                    continue

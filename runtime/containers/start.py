@@ -1,0 +1,349 @@
+"""start: from a row and a directory to a running process."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from runtime.containers import plan as plans
+from runtime.containers import seccomp, spec
+from runtime.containers.control import monitor_pid, turn
+from runtime.containers.launch import Launch, settle_command
+from runtime.containers.session import AttachSession, Session
+from runtime.context import Context
+from runtime.errors import Conflict, EngineError, InvalidInput, NotFound
+from runtime.model.container import (
+    Container,
+    ContainerConfig,
+    ContainerState,
+    ContainerStatus,
+    HealthCheck,
+    MountType,
+)
+from runtime.store import containers as store
+
+__all__ = ["start", "start_container"]
+
+
+def start(
+    ctx: Context, reference: str, *, attach: bool = False, attach_stdin: bool = False
+) -> Session | None:
+    """Already running is fine without ``attach``. Raises Conflict, CommandNotFound, CommandNotRunnable, Failed."""
+    container = store.find(ctx.db, reference)
+    with turn(ctx, container.id):
+        container = store.find(ctx.db, container.id)
+        if monitor_pid(ctx, container.id):
+            if container.state.status is ContainerStatus.PAUSED:
+                raise Conflict(
+                    f"cannot start a paused container, try unpause instead: {container.name}",
+                    hint=f"tuidock unpause {container.name}",
+                    subject=container.name,
+                )
+            if container.state.status.alive:
+                if attach:
+                    from runtime.containers.attach import attach as attach_to
+
+                    return attach_to(ctx, container.id, stdin=attach_stdin)
+                return None
+            _wait_for_monitor(ctx, container)
+        elif container.state.status.alive:
+            from runtime.containers.reconcile import settle
+
+            settle(ctx, container)
+        return start_container(ctx, container, attach=attach, attach_stdin=attach_stdin)
+
+
+def _wait_for_monitor(ctx: Context, container: Container) -> None:
+    """Its last run is over in the database; the monitor is about to end."""
+    deadline = time.monotonic() + 10
+    while monitor_pid(ctx, container.id):
+        if time.monotonic() > deadline:
+            raise Conflict(f"container {container.name} is still ending", subject=container.name)
+        time.sleep(0.005)
+
+
+def start_container(
+    ctx: Context, container: Container, *, attach: bool, attach_stdin: bool
+) -> AttachSession | None:
+    """The start itself; the caller holds the container's turn and knows that nothing runs."""
+    config = container.config
+    plan = make_plan(ctx, container)
+    plan["attach"], plan["attach_stdin"] = attach, attach_stdin and config.open_stdin
+    if config.networks:
+        _allocate(ctx, container, plan)
+    launch: Launch | None = None
+    try:
+        launch = Launch(plan)
+        if config.networks:
+            from runtime.network import endpoints
+
+            netns = launch.network_namespace()
+            try:
+                endpoints.connect(ctx, container.id, plan.pop("_endpoints"), netns)
+                if plan["ports"]:
+                    endpoints.publish(ctx, container.id)
+            finally:
+                os.close(netns)
+        launch.ready()
+        _running(ctx, container, launch)
+        launch.go()
+    except BaseException as error:
+        if launch is not None:
+            launch.abandon()
+        _failed(ctx, container, error)
+        raise
+    if attach:
+        return AttachSession(launch.sock, config.tty, launch.buffer)
+    launch.sock.close()
+    return None
+
+
+def _running(ctx: Context, container: Container, launch: Launch) -> None:
+    state = ContainerState(
+        status=ContainerStatus.RUNNING,
+        pid=launch.pid,
+        started_at=time.time_ns(),
+        finished_at=container.state.finished_at,
+        warnings=tuple(launch.warnings),
+    )
+    if container.config.healthcheck and container.config.healthcheck.test[:1] != ("NONE",):
+        from runtime.model.container import HealthState
+
+        state = replace(state, health=HealthState("starting"))
+    with ctx.db.write() as tx:
+        store.set_state(tx, container.id, state)
+        if not container.config.internal:
+            tx.event("container", "start", container.id, name=container.name, image=container.config.image)
+
+
+def _failed(ctx: Context, container: Container, error: BaseException) -> None:
+    """Addresses, ports and rules back; the status says why."""
+    code = error.exit_code if isinstance(error, EngineError) else 128
+    with ctx.db.write() as tx:
+        current = store.get(tx, container.id)
+        if current is None:
+            return
+        had_ports = bool(current.ports)
+        from runtime.network import endpoints
+
+        endpoints.release(tx, ctx, container.id)
+        before = container.state.status
+        state = replace(
+            container.state,
+            status=before if before is ContainerStatus.CREATED else ContainerStatus.EXITED,
+            pid=0,
+            exit_code=code,
+            error=str(error),
+        )
+        store.set_state(tx, container.id, state)
+    if had_ports:
+        with suppress(Exception):  # the cause is on its way; reconcile mends the rules
+            endpoints.unpublish(ctx, container.id)
+
+
+def _allocate(ctx: Context, container: Container, plan: dict[str, Any]) -> None:
+    """Addresses and ports, in the database; then the files that name them."""
+    from runtime.network import endpoints
+
+    config = container.config
+    with ctx.db.write() as tx:
+        endpoints.release(tx, ctx, container.id)
+        found = endpoints.allocate(
+            tx, ctx, container.id, config.networks, container_name=container.name, short_id=container.short_id
+        )
+        ports = endpoints.allocate_ports(tx, ctx, container.id, config.ports, found) if config.ports else []
+    plan["_endpoints"] = found
+    plan["connect"] = True
+    plan["ports"] = [(port.host_ip, port.host_port, port.protocol) for port in ports]
+    directory = ctx.paths.container(container.id)
+    from runtime.network import resolv
+
+    (directory / "hosts").write_text(
+        resolv.hosts_file(
+            hostname=config.hostname,
+            domainname=config.domainname,
+            endpoints=found,
+            extra_hosts=config.extra_hosts,
+        )
+    )
+
+
+def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
+    """The OCI document (kept as ``config.json``) and what the monitor needs beside it."""
+    from runtime.images.layers import layer_path
+
+    config = container.config
+    directory = ctx.paths.container(container.id)
+    sources = _mount_sources(ctx, container)
+    document = spec.make_spec(
+        config,
+        container_id=container.id,
+        rootfs=str(directory / "rootfs"),
+        cgroups_path=f"{ctx.cgroup_parent}/{container.id}",
+        mount_sources=sources,
+        files=_etc_files(ctx, container),
+        joins=_joins(ctx, config),
+    )
+    (directory / "config.json").write_text(json.dumps(document, indent=1))
+    program = seccomp.program_for(ctx, config, document["process"]["capabilities"]["bounding"])
+    anonymous = [
+        mount.source
+        for mount in config.mounts
+        if mount.type is MountType.VOLUME
+        and len(mount.source) == 64
+        and set(mount.source) <= set("0123456789abcdef")
+    ]
+    options = config.log_options
+    return {
+        **plans.process_plan(document, program),
+        "id": container.id,
+        "name": container.name,
+        "root_state": str(ctx.paths.state),
+        "db": str(ctx.paths.database),
+        "dir": str(directory),
+        "run": str(ctx.paths.container_run(container.id)),
+        "rootfs": str(directory / "rootfs"),
+        "lowerdirs": [str(layer_path(ctx, diff_id)) for diff_id in reversed(container.layers)],
+        "upperdir": str(directory / "upper"),
+        "workdir": str(directory / "work"),
+        "monitor_cgroup": f"{ctx.cgroup_parent}/monitors",
+        "stdin": config.open_stdin,
+        "stdin_once": config.stdin_once,
+        "init": config.init,
+        "window": (0, 0),
+        "attach": False,
+        "attach_stdin": False,
+        "connect": False,
+        "ports": [],
+        "settle": settle_command(ctx),
+        "restart": (config.restart.name.value, config.restart.max_retries),
+        "health": _health(config.healthcheck, document, program) if config.healthcheck else None,
+        "auto_remove": config.auto_remove,
+        "anonymous_volumes": anonymous if config.auto_remove else [],
+        "volume_directories": [str(ctx.paths.volumes / name) for name in anonymous]
+        if config.auto_remove
+        else [],
+        "log": {
+            "driver": options.get("driver", "json-file"),
+            "path": str(directory / "log"),
+            "max_size": int(options.get("max-size-bytes", "0")),
+            "max_file": int(options.get("max-file", "1")),
+        },
+    }
+
+
+def _health(check: HealthCheck, document: dict[str, Any], program: bytes) -> dict[str, Any] | None:
+    if not check.test or check.test[0] == "NONE":
+        return None
+    argv = ["/bin/sh", "-c", check.test[1]] if check.test[0] == "CMD-SHELL" else list(check.test[1:])
+    base = plans.process_plan(document, program)
+    keys = ("caps", "seccomp", "user", "groups", "env", "cwd")
+    return {
+        "request": {**{key: base[key] for key in keys}, "argv": argv, "tty": False, "window": (0, 0)},
+        "interval": (check.interval or 30_000_000_000) / 1e9,
+        "timeout": (check.timeout or 30_000_000_000) / 1e9,
+        "start_period": check.start_period / 1e9,
+        "start_interval": (check.start_interval or 5_000_000_000) / 1e9,
+        "retries": check.retries or 3,
+    }
+
+
+def _joins(ctx: Context, config: ContainerConfig) -> dict[str, str]:
+    """Namespaces of other containers, by their process's path."""
+    joins: dict[str, str] = {}
+    for name, mode in (("network", config.network_mode), ("pid", config.pid_mode), ("ipc", config.ipc_mode)):
+        if not mode.startswith("container:"):
+            continue
+        other = store.find(ctx.db, mode.removeprefix("container:"))
+        if not other.state.status.alive or not other.state.pid:
+            raise Conflict(
+                f"cannot join {name} of container {other.name}: it is not running", subject=other.name
+            )
+        joins[name] = f"/proc/{other.state.pid}/ns/{'net' if name == 'network' else name}"
+    return joins
+
+
+def _mount_sources(ctx: Context, container: Container) -> dict[str, str]:
+    """Target to host directory; named volumes are filled from the image at their first use."""
+    from runtime.containers import volume_fill
+
+    sources: dict[str, str] = {}
+    for mount in container.config.mounts:
+        if mount.type is MountType.BIND:
+            if not os.path.lexists(mount.source):
+                raise NotFound(f"bind source path does not exist: {mount.source}", subject=mount.source)
+            sources[mount.target] = mount.source
+        elif mount.type is MountType.VOLUME:
+            directory = ctx.paths.volume(mount.source)
+            if not directory.is_dir():
+                raise NotFound(f"no such volume: {mount.source}", subject=mount.source)
+            if not mount.no_copy:
+                volume_fill.fill(ctx, container, mount.target, directory)
+            sources[mount.target] = str(directory)
+    return sources
+
+
+def _etc_files(ctx: Context, container: Container) -> dict[str, str]:
+    """hosts, hostname and resolv.conf of the container, bind mounted over the image's."""
+    from runtime.network import resolv
+
+    config = container.config
+    directory = ctx.paths.container(container.id)
+    if config.network_mode.startswith("container:"):
+        other = store.find(ctx.db, config.network_mode.removeprefix("container:"))
+        base = ctx.paths.container(other.id)
+        names = ("hosts", "hostname", "resolv.conf")
+        return {f"/etc/{name}": str(base / name) for name in names if (base / name).exists()}
+    (directory / "hostname").write_text(config.hostname + "\n")
+    (directory / "resolv.conf").write_text(
+        resolv.resolv_conf(
+            dns=config.dns or ctx.config.dns,
+            search=config.dns_search or ctx.config.dns_search,
+            options=config.dns_options or ctx.config.dns_opts,
+            host_network=config.network_mode == "host",
+        )
+    )
+    hosts = directory / "hosts"
+    if config.network_mode == "host":
+        hosts.write_text(resolv.host_hosts(config.extra_hosts))
+    elif not hosts.exists():
+        hosts.write_text(
+            resolv.hosts_file(
+                hostname=config.hostname,
+                domainname=config.domainname,
+                endpoints=[],
+                extra_hosts=config.extra_hosts,
+            )
+        )
+    for name in ("hosts", "hostname", "resolv.conf"):
+        (directory / name).chmod(0o644)
+    return {f"/etc/{name}": str(directory / name) for name in ("hosts", "hostname", "resolv.conf")}
+
+
+def check_running(container: Container) -> None:
+    """Raises Conflict unless it runs."""
+    if container.state.status is not ContainerStatus.RUNNING:
+        raise Conflict(
+            f"container {container.name} is not running",
+            hint=f"tuidock start {container.name}",
+            subject=container.name,
+        )
+
+
+def signal_number(name: str) -> int:
+    """From "SIGTERM", "term" or "15". Raises InvalidInput."""
+    import signal
+
+    text = name.strip().upper()
+    if text.isdigit() and 0 < int(text) <= signal.SIGRTMAX:
+        return int(text)
+    text = text if text.startswith("SIG") else f"SIG{text}"
+    if text in signal.Signals.__members__:
+        return int(signal.Signals[text])
+    raise InvalidInput(
+        f"invalid signal: {name}", hint="a name such as SIGTERM or TERM, or a number", subject=name
+    )

@@ -1,0 +1,193 @@
+"""The container's first process: from the fork in the monitor to execve.
+
+It talks to the monitor over a SOCK_SEQPACKET pair. To the monitor: ``N`` namespaces exist, ``T`` with
+the terminal's master, ``W`` warnings, ``F`` a failure; the pair closes when the program runs. From the
+monitor: ``G`` go, once the network is connected.
+"""
+
+from __future__ import annotations
+
+import _socket
+import array
+import marshal
+import os
+import _signal as signal  # the C module: the Python one costs enum
+import sys
+
+from runtime import cgroups
+from runtime.kernel import mounts, namespaces, syscalls, terminals
+from runtime.monitor import credentials
+from runtime.monitor.credentials import Refused
+
+__all__ = ["fail", "reset_signals", "run"]
+
+_NEW = {
+    "mount": syscalls.CLONE_NEWNS,
+    "network": syscalls.CLONE_NEWNET,
+    "ipc": syscalls.CLONE_NEWIPC,
+    "uts": syscalls.CLONE_NEWUTS,
+    "cgroup": syscalls.CLONE_NEWCGROUP,
+}
+
+
+def reset_signals() -> None:
+    """Python ignores SIGPIPE and SIGXFSZ and a caller may have blocked more; a program expects none of it."""
+    for number in (
+        signal.SIGPIPE,
+        signal.SIGXFSZ,
+        signal.SIGINT,
+        signal.SIGCHLD,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def fail(sync: _socket.socket, error: BaseException) -> None:
+    """Tell the monitor why, and end."""
+    code, message = 125, f"{type(error).__name__}: {error}"
+    if isinstance(error, Refused):
+        code, message = error.code, error.message
+    elif isinstance(error, OSError):
+        message = (
+            str(error) if isinstance(error, syscalls.SyscallError) else f"{error.strerror}: {error.filename}"
+        )
+    try:
+        sync.send(b"F" + marshal.dumps((code, message)))
+    finally:
+        os._exit(code)
+
+
+def run(plan: dict, sync: _socket.socket, stdio: tuple[int, int, int] | None, netns: int) -> None:  # type: ignore[type-arg]  # see containers/plan.py
+    """Never returns. ``stdio`` is None for a terminal; ``netns`` is kept from an earlier run, or -1."""
+    try:
+        _isolate(plan, sync, netns)
+        rootfs = _root_file_system(plan)
+        if plan["tty"]:
+            _terminal(plan, sync, rootfs)
+        else:
+            assert stdio is not None
+            for target, source in enumerate(stdio):
+                os.dup2(source, target)
+        _enter_root(plan, rootfs)
+        user = credentials.resolve_user(plan["user"], plan["groups"])
+        sync.send(b"R")
+        if sync.recv(1) != b"G":
+            os._exit(125)
+        _execute(plan, sync, user)
+    except BaseException as error:
+        fail(sync, error)
+
+
+def _isolate(plan: dict, sync: _socket.socket, netns: int) -> None:  # type: ignore[type-arg]  # see containers/plan.py
+    os.setsid()
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Not dumpable: nobody in the container may ptrace us or open our descriptors (CVE-2016-9962).
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+    reset_signals()
+    cgroups.detect().enter(plan["cgroup"])
+    joins: dict[str, str] = plan["join"]
+    flags = 0
+    for name in plan["namespaces"]:
+        if name != "pid" and name not in joins and not (name == "network" and netns >= 0):
+            flags |= _NEW[name]
+    fds = {name: os.open(path, os.O_RDONLY | os.O_CLOEXEC) for name, path in joins.items() if name != "pid"}
+    if netns >= 0:
+        fds["network"] = netns
+    if fds:
+        namespaces.enter_fds(fds)
+    syscalls.unshare(flags)
+    if flags & syscalls.CLONE_NEWNET:
+        namespaces.loopback_up()
+    sync.send(b"N")
+
+
+def _root_file_system(plan: dict) -> str:  # type: ignore[type-arg]  # see containers/plan.py
+    rootfs: str = plan["rootfs"]
+    mounts.make_private(plan["root_propagation"])
+    mounts.mount_overlay(plan["lowerdirs"], plan["upperdir"], plan["workdir"], rootfs)
+    root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        mounts.mount_all(root, plan["mounts"])
+        mounts.create_devices(root, plan["devices"])
+    finally:
+        os.close(root)
+    return rootfs
+
+
+def _terminal(plan: dict, sync: _socket.socket, rootfs: str) -> None:  # type: ignore[type-arg]  # see containers/plan.py
+    root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        master, slave = terminals.open_pty_in(root)
+        mounts.bind_console(root, slave)
+    finally:
+        os.close(root)
+    rows, columns = plan["window"]
+    if rows and columns:
+        terminals.set_window_size(master, rows, columns)
+    sync.sendmsg([b"T"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [master]))])
+    os.close(master)
+    terminals.make_controlling(slave)
+    for target in range(3):
+        os.dup2(slave, target)
+    os.close(slave)
+
+
+def _enter_root(plan: dict, rootfs: str) -> None:  # type: ignore[type-arg]  # see containers/plan.py
+    if "uts" in plan["namespaces"] and "uts" not in plan["join"]:
+        if plan["hostname"]:
+            syscalls.sethostname(plan["hostname"])
+        if plan["domainname"]:
+            syscalls.setdomainname(plan["domainname"])
+    mounts.pivot(rootfs)
+    for path, value in plan["sysctls"]:
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise Refused(f"sysctl {path}: {error.strerror}", 125) from error
+        try:
+            os.write(fd, value.encode())
+        except OSError as error:
+            raise Refused(f"sysctl {path}={value}: {error.strerror}", 125) from error
+        finally:
+            os.close(fd)
+    mounts.readonly_paths(plan["readonly_paths"])
+    mounts.mask_paths(plan["masked_paths"])
+    if plan["readonly_rootfs"]:
+        mounts.set_rootfs_readonly()
+
+
+def _execute(plan: dict, sync: _socket.socket, user: credentials.User) -> None:  # type: ignore[type-arg]  # see containers/plan.py
+    os.umask(0o022)
+    warnings = credentials.limits(plan)
+    if warnings:
+        sync.send(b"W" + marshal.dumps(warnings))
+    env = credentials.environment(plan["env"], user)
+    if plan["cwd"] not in ("", "/"):
+        credentials.change_directory(plan["cwd"], True, user)
+    if plan["tty"] or user.uid:
+        _give_stdio(user)
+    # The program must not get a descriptor of ours, whatever it is (CVE-2024-21626).
+    syscalls.close_range(3, 0xFFFFFFFF, syscalls.CLOSE_RANGE_CLOEXEC)
+    if plan["init"]:
+        from runtime.monitor import init
+
+        init.serve(plan, sync, user, env)
+    credentials.apply(plan, user, plan["seccomp"])
+    # Changing ids clears the parent-death signal (prctl(2)); ask again, then see whether it was too late.
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    sys.stdout = sys.stderr = None  # type: ignore[assignment]  # nothing of Python's may write from here on
+    credentials.execute(list(plan["argv"]), env)
+
+
+def _give_stdio(user: credentials.User) -> None:
+    """Pipes and the terminal belong to the user, as docker does, so that /dev/stdout can be reopened."""
+    for fd in range(3):
+        info = os.fstat(fd)
+        if info.st_rdev == os.makedev(1, 3):
+            continue
+        try:
+            os.fchown(fd, user.uid, -1)
+        except OSError:
+            continue

@@ -1,0 +1,209 @@
+"""What a monitor writes to the database: SQL on the C module alone, to stay small.
+
+Each function is one transaction with its event. :func:`in_child` runs one in a short-lived child, so that
+a monitor that goes on living does not keep SQLite's memory.
+"""
+
+from __future__ import annotations
+
+import _sqlite3
+import marshal
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "exit_file",
+    "exited",
+    "health",
+    "in_child",
+    "removed",
+    "restarting",
+    "running",
+    "status",
+    "update",
+]
+
+_EVENT = (
+    "INSERT INTO event (time, type, action, actor, attributes)"
+    " SELECT ?, 'container', ?, id, json_set(?, '$.name', name, '$.image', json_extract(config, '$.image'))"
+    " FROM container WHERE id = ?"
+)
+
+
+def _quote(text: str) -> str:
+    out = []
+    for char in text:
+        code = ord(char)
+        if char in '"\\':
+            out.append("\\" + char)
+        elif code < 32 or 0xD800 <= code < 0xE000:
+            out.append(f"\\u{code:04x}")
+        else:
+            out.append(char)
+    return '"' + "".join(out) + '"'
+
+
+def _object(fields: dict[str, str]) -> str:
+    return "{" + ",".join(f"{_quote(key)}:{_quote(value)}" for key, value in fields.items()) + "}"
+
+
+def update(
+    database: str,
+    container_id: str,
+    changes: dict[str, object],
+    events: list[tuple[str, dict[str, str]]],
+    statements: tuple[tuple[str, tuple[object, ...]], ...] = (),
+) -> None:
+    """Set ``changes`` in the state document (its ``status`` also in the column) and add ``events``.
+
+    JSON values are given as str, int, or :func:`json_text`.
+    """
+    connection = _sqlite3.connect(database, 30, 0, None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        if changes:
+            paths: list[object] = []
+            slots = []
+            for key, value in changes.items():
+                paths.append(f"$.{key}")
+                if isinstance(value, (dict, list)):
+                    slots.append("?, json(?)")
+                    paths.append(_json(value))
+                elif isinstance(value, bool):
+                    slots.append("?, json(?)")
+                    paths.append("true" if value else "false")
+                else:
+                    slots.append("?, ?")
+                    paths.append(value)
+            sql = f"UPDATE container SET state = json_set(state, {', '.join(slots)})"
+            if "status" in changes:
+                sql += ", status = ?"
+                paths.append(changes["status"])
+            connection.execute(sql + " WHERE id = ?", (*paths, container_id))
+        now = time.time_ns()
+        for action, attributes in events:
+            connection.execute(_EVENT, (now, action, _object(attributes), container_id))
+        for statement, parameters in statements:
+            connection.execute(statement, parameters)
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+def _json(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_quote(str(k))}:{_json(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(_json(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    return _quote(str(value))
+
+
+def _release(container_id: str) -> tuple[tuple[str, tuple[object, ...]], ...]:
+    return (
+        ("DELETE FROM port WHERE container_id = ?", (container_id,)),
+        ("DELETE FROM endpoint WHERE container_id = ?", (container_id,)),
+    )
+
+
+def exited(
+    database: str,
+    container_id: str,
+    code: int,
+    oom_killed: bool,
+    finished: int,
+    manual: bool,
+    error: str = "",
+) -> None:
+    """The end of a container that will not be restarted: status, addresses and ports back, events."""
+    events: list[tuple[str, dict[str, str]]] = [("oom", {})] if oom_killed else []
+    events.append(("die", {"exitCode": str(code)}))
+    if manual:
+        events.append(("stop", {}))
+    changes: dict[str, object] = {
+        "status": "exited",
+        "pid": 0,
+        "exit_code": code,
+        "oom_killed": oom_killed,
+        "finished_at": finished,
+        "manual_stop": manual,
+        "error": error,
+    }
+    update(database, container_id, changes, events, _release(container_id))
+
+
+def restarting(
+    database: str, container_id: str, code: int, oom_killed: bool, finished: int, count: int
+) -> None:
+    events: list[tuple[str, dict[str, str]]] = [("oom", {})] if oom_killed else []
+    events.append(("die", {"exitCode": str(code)}))
+    changes: dict[str, object] = {
+        "status": "restarting",
+        "pid": 0,
+        "exit_code": code,
+        "oom_killed": oom_killed,
+        "finished_at": finished,
+        "restart_count": count,
+    }
+    update(database, container_id, changes, events)
+
+
+def running(database: str, container_id: str, pid: int, started: int) -> None:
+    """After a restart; the first start is recorded by whoever started it."""
+    update(
+        database,
+        container_id,
+        {"status": "running", "pid": pid, "started_at": started, "error": ""},
+        [("start", {})],
+    )
+
+
+def status(database: str, container_id: str, word: str, action: str) -> None:
+    update(database, container_id, {"status": word}, [(action, {})])
+
+
+def health(database: str, container_id: str, document: dict[str, object], changed: bool) -> None:
+    events = [(f"health_status: {document['status']}", {})] if changed else []
+    update(database, container_id, {"health": document}, events)
+
+
+def removed(database: str, container_id: str, volumes: list[str]) -> None:
+    """Auto-removal: the rows go, with docker's events."""
+    statements: tuple[tuple[str, tuple[object, ...]], ...] = (
+        *_release(container_id),
+        *(("DELETE FROM volume WHERE name = ?", (name,)) for name in volumes),
+        ("DELETE FROM container WHERE id = ?", (container_id,)),
+    )
+    update(database, container_id, {}, [("destroy", {})], statements)
+
+
+def in_child(function: Callable[..., None], *arguments: object) -> None:
+    """Call it in a forked child and wait. Raises OSError when it failed there."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            function(*arguments)
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    _, wait_status = os.waitpid(pid, 0)
+    if wait_status:
+        raise OSError(f"record {function.__name__}: failed")
+
+
+def exit_file(directory: str, code: int, oom_killed: bool, finished: int) -> None:
+    """The durable fact, by atomic rename, before the database hears of it."""
+    temporary = f"{directory}/.exit.new"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, marshal.dumps((code, oom_killed, finished)))
+    finally:
+        os.close(fd)
+    os.rename(temporary, f"{directory}/exit")

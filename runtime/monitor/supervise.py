@@ -1,0 +1,400 @@
+"""The monitor: starts the container's process, watches it, ends with it.
+
+It is the only writer of its container's status from the moment it is told to go. Its death takes the
+container along (parent-death signal); whoever then finds the lock free mends the rest.
+"""
+
+from __future__ import annotations
+
+import _signal as signal  # the C module: the Python one costs enum
+import _socket
+import array
+import marshal
+import os
+import struct
+import time
+
+from runtime import cgroups
+from runtime.kernel import syscalls
+from runtime.monitor import executing, process, record, restart, wire
+from runtime.monitor.clients import Client, Clients
+from runtime.monitor.health import Health
+from runtime.monitor.log import LogWriter
+from runtime.monitor.loop import READ, Loop
+from runtime.monitor.requests import Requests
+from runtime.monitor.streams import Streams, grow_pipe
+from runtime.monitor.tree import remove_tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Monitor"]
+
+
+class Monitor:
+    """One container's life. ``plan`` is described in :mod:`runtime.containers.plan`."""
+
+    def __init__(self, plan: dict, starter: _socket.socket, lock: int) -> None:  # type: ignore[type-arg]  # see above
+        self.plan = plan
+        self.lock = lock
+        self.starter: _socket.socket | None = starter
+        self.loop = Loop()
+        log = plan["log"]
+        writer = None if log["driver"] == "none" else LogWriter(log["path"], log["max_size"], log["max_file"])
+        self.clients = Clients(self.loop, self._frame, self._gone, self._crowded)
+        self.streams = Streams(self.loop, writer, self.clients.show)
+        self.requests = Requests(self)
+        self.health = Health(self) if plan["health"] else None
+        self.executions: dict[int, executing.Execution] = {}
+        self.cgroup = cgroups.detect()
+        self.own_pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self.netns = -1
+        self.pid = 0
+        self.paused = False
+        self.manual_stop = False
+        self.started = 0
+        self.restarts = 0
+        self.delay = 0.0
+        self.oom_before = 0
+        self.exit_code = 0
+        self.ending = False
+        self.finished = False
+        self.reserved: list[int] = []
+
+    # -- starting ---------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """From the plan to the container's end."""
+        self._watch_children()
+        self.clients.listen(self.plan["run"])
+        if not self._first_start():
+            return
+        while not self.finished or self.clients.clients:
+            if self.streams.log is not None:
+                self.streams.log.flush()
+            self.loop.turn()
+
+    def _watch_children(self) -> None:
+        readable, writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(writable)
+
+        def wake(mask: int) -> None:
+            os.read(readable, 4096)
+            self._reap()
+
+        self.loop.watch(readable, READ, wake)
+
+    def _first_start(self) -> bool:
+        starter = self.starter
+        assert starter is not None
+        try:
+            warnings = self.cgroup.create(
+                self.plan["cgroup"], self.plan["resources"], self.plan["device_rules"]
+            )
+            self._reserve_ports()
+            sync = self._fork()
+            failure = self._until_ready(sync, warnings)
+        except OSError as error:
+            failure = (125, str(error))
+        if failure is None:
+            self._tell_starter({"op": "ready", "pid": self.pid, "warnings": warnings})
+            failure = self._await_go(sync)
+        if failure is not None:
+            self._abandon(failure)
+            return False
+        self.started = time.time_ns()
+        self._tell_starter({"op": "started"})
+        if self.plan["attach"]:
+            client = self.clients.add(starter)
+            client.attached, client.stdin = True, self.plan["attach_stdin"]
+        else:
+            starter.close()
+        self.starter = None
+        if self.health:
+            self.health.begin()
+        return True
+
+    def _reserve_ports(self) -> None:
+        """Bound, never listening: nobody else on the machine can take a port that we publish."""
+        for address, port, protocol in self.plan["ports"]:
+            kind = _socket.SOCK_DGRAM if protocol == "udp" else _socket.SOCK_STREAM
+            family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+            sock = _socket.socket(family, kind | _socket.SOCK_CLOEXEC)
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEPORT, 1)
+            try:
+                sock.bind((address, port))
+            except OSError as error:
+                raise OSError(f"port {address}:{port}/{protocol} is taken: {error.strerror}") from error
+            self.reserved.append(sock.detach())
+
+    def _tell_starter(self, fields: dict[str, object], fds: list[int] | None = None) -> None:
+        if self.starter is not None:
+            wire.send_with_fds(self.starter, wire.request(fields, wire.REPLY), fds or [])
+
+    def _fork(self) -> _socket.socket:
+        """The process, in a new pid namespace; returns our end of its pair."""
+        plan = self.plan
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+        stdio, keep, outputs, stdin = None, [], {}, -1
+        if not plan["tty"]:
+            if plan["stdin"]:
+                child_in, stdin = os.pipe2(os.O_CLOEXEC)
+            else:
+                child_in = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+            out_read, out_write = os.pipe2(os.O_CLOEXEC)
+            err_read, err_write = os.pipe2(os.O_CLOEXEC)
+            grow_pipe(out_read)
+            grow_pipe(err_read)
+            outputs = {out_read: 1, err_read: 2}
+            stdio = (child_in, out_write, err_write)
+            keep = [child_in, out_write, err_write]
+        if "pid" in plan["join"]:
+            fd = os.open(plan["join"]["pid"], os.O_RDONLY | os.O_CLOEXEC)
+            syscalls.setns(fd, syscalls.CLONE_NEWPID)
+            os.close(fd)
+        elif "pid" in plan["namespaces"]:
+            syscalls.unshare(syscalls.CLONE_NEWPID)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                ours.close()
+                process.run(plan, theirs, stdio, self.netns)
+        finally:
+            syscalls.setns(self.own_pidns, syscalls.CLONE_NEWPID)
+        self.pid = pid
+        theirs.close()
+        for fd in keep:
+            os.close(fd)
+        if not plan["tty"]:
+            self.streams.take(outputs, stdin, False)
+        return ours
+
+    def _until_ready(self, sync: _socket.socket, warnings: list[str]) -> tuple[int, str] | None:
+        """Hear the process until it stands before the program. A failure comes back as (code, message)."""
+        while True:
+            data, ancillary, _flags, _address = sync.recvmsg(65536, 64, _socket.MSG_CMSG_CLOEXEC)
+            kind = data[:1]
+            if kind == b"N":
+                if self.netns < 0 and "network" in self.plan["namespaces"]:
+                    self.netns = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+                    if self.plan["connect"]:
+                        self._tell_starter({"op": "netns"}, [self.netns])
+            elif kind == b"T":
+                master = array.array("i", ancillary[0][2])[0]
+                self.streams.take({master: 1}, master, True)
+            elif kind == b"R":
+                return None
+            elif kind == b"F":
+                failure: tuple[int, str] = marshal.loads(data[1:])
+                return failure
+            elif kind == b"W":
+                warnings.extend(marshal.loads(data[1:]))
+            elif not kind:
+                return (125, "the container's first process died while it was being set up")
+
+    def _await_go(self, sync: _socket.socket) -> tuple[int, str] | None:
+        """The starter's word, passed on; None once the program runs."""
+        assert self.starter is not None
+        buffer = wire.FrameBuffer()
+        while (item := buffer.next()) is None:
+            if not wire.receive(self.starter, buffer):
+                return (125, "whoever started the container went away")
+        self.plan["window"] = Clients.fields(item[1]).get("window") or (0, 0)
+        return self._go(sync)
+
+    def _go(self, sync: _socket.socket) -> tuple[int, str] | None:
+        self.oom_before = self.cgroup.oom_kills(self.plan["cgroup"])
+        sync.send(b"G")
+        failure = self._until_ready(sync, [])
+        sync.close()
+        # The pair closes on execve; an exit before that was reported as a failure.
+        return failure if failure and "died while" not in failure[1] else None
+
+    def _abandon(self, failure: tuple[int, str]) -> None:
+        """The first start failed: undo, tell, end. The starter writes the status."""
+        self._kill_all()
+        if self.pid:
+            try:
+                os.waitpid(self.pid, 0)
+            except ChildProcessError:
+                pass
+        self.streams.drain()
+        self.cgroup.remove(self.plan["cgroup"])
+        self.clients.close_listener(self.plan["run"])
+        try:
+            self._tell_starter({"op": "failed", "code": failure[0], "message": failure[1]})
+        except OSError:
+            pass
+
+    # -- living -----------------------------------------------------------------------------------
+
+    def _frame(self, client: Client, kind: bytes, payload: bytes) -> None:
+        if kind == wire.STDIN:
+            if client.stdin:
+                self.streams.write(payload)
+        elif kind == wire.STDIN_EOF:
+            if client.stdin and (self.plan["stdin_once"] or not self.streams.tty):
+                self.streams.close_stdin()
+        elif kind == wire.WINDOW:
+            self.requests.resize(client, *struct.unpack(">HH", payload))
+        elif kind == wire.SIGNAL:
+            self.requests.pass_signal(client, payload[0])
+        elif kind == wire.REQUEST:
+            self.requests.handle(client, Clients.fields(payload))
+
+    def _gone(self, client: Client) -> None:
+        if client.stdin and self.plan["stdin_once"] and not self.streams.tty:
+            self.streams.close_stdin()
+
+    def _crowded(self, crowded: bool) -> None:
+        self.streams.mute(crowded)
+
+    def signal(self, number: int) -> None:
+        """To the container's first process."""
+        if self.pid:
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                pass
+
+    def stop(self, number: int, timeout: float) -> None:
+        """Signal, then SIGKILL after ``timeout`` seconds (negative: never); no restart after that."""
+        self.manual_stop = True
+        self.loop.cancel("restart")
+        if not self.pid:
+            self._end()
+            return
+        self.thaw()
+        self.signal(number)
+        if timeout >= 0:
+            self.loop.after("kill", timeout, self._kill_all)
+
+    def kill(self) -> None:
+        self.manual_stop = True
+        self.loop.cancel("restart")
+        if self.pid:
+            self.thaw()
+            self._kill_all()
+        else:
+            self._end()
+
+    def thaw(self) -> None:
+        if self.paused:
+            self.cgroup.thaw(self.plan["cgroup"])
+            self.paused = False
+
+    def _kill_all(self) -> None:
+        if self.pid:
+            self.signal(signal.SIGKILL)
+        if "pid" not in self.plan["namespaces"] or "pid" in self.plan["join"]:
+            self.cgroup.kill(self.plan["cgroup"])
+
+    def spawn_record(self, function: Callable[..., None], *arguments: object) -> None:
+        """Write in a child that nobody waits for; the reaper takes it."""
+        pid = os.fork()
+        if pid == 0:
+            try:
+                function(*arguments)
+            finally:
+                os._exit(0)
+
+    # -- ending -----------------------------------------------------------------------------------
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            code = os.waitstatus_to_exitcode(status)
+            code = code if code >= 0 else 128 - code
+            if pid == self.pid:
+                self._ended(code)
+                continue
+            execution = self.executions.pop(pid, None)
+            if execution is not None:
+                execution.on_end(code)
+
+    def _ended(self, code: int) -> None:
+        finished = time.time_ns()
+        self.loop.cancel("kill")
+        self.paused = False
+        self.cgroup.kill(self.plan["cgroup"])
+        oom_killed = self.cgroup.oom_kills(self.plan["cgroup"]) > self.oom_before
+        self.streams.drain()
+        self.pid, self.exit_code = 0, code
+        if self.health:
+            self.health.end()
+        name, most = self.plan["restart"]
+        if restart.should_restart(name, most, code, self.restarts, self.manual_stop):
+            self.delay = restart.next_delay(self.delay, (finished - self.started) / 1e9)
+            self.restarts += 1
+            arguments = (self.plan["db"], self.plan["id"], code, oom_killed, finished, self.restarts)
+            record.in_child(record.restarting, *arguments)
+            self.loop.after("restart", self.delay, self._again)
+            return
+        self._end(code, oom_killed, finished)
+
+    def _again(self) -> None:
+        """A restart by policy: the same network namespace, cgroup and upper directory."""
+        error = ""
+        try:
+            sync = self._fork()
+            failure = self._until_ready(sync, []) or self._go(sync)
+        except OSError as problem:
+            failure = (125, str(problem))
+        if failure is None:
+            self.started = time.time_ns()
+            record.in_child(record.running, self.plan["db"], self.plan["id"], self.pid, self.started)
+            if self.health:
+                self.health.begin()
+            return
+        code, error = failure
+        if self.pid:
+            os.waitpid(self.pid, 0)
+        self.pid = 0
+        self.streams.drain()
+        self._end(code, False, time.time_ns(), error)
+
+    def _end(
+        self, code: int | None = None, oom_killed: bool = False, finished: int | None = None, error: str = ""
+    ) -> None:
+        """The last word: exit file, database, firewall, removal, cgroup, lock; then those who wait."""
+        plan = self.plan
+        code = self.exit_code if code is None else code
+        finished = time.time_ns() if finished is None else finished
+        if self.streams.log is not None:
+            self.streams.log.close()
+            self.streams.log = None
+        record.exit_file(plan["dir"], code, oom_killed, finished)
+        record.exited(plan["db"], plan["id"], code, oom_killed, finished, self.manual_stop, error)
+        self.cgroup.kill(plan["cgroup"])
+        self.cgroup.remove(plan["cgroup"])
+        for fd in self.reserved:
+            os.close(fd)
+        if self.netns >= 0:
+            os.close(self.netns)
+        self.clients.close_listener(plan["run"])
+        if plan["ports"]:
+            self._settle_firewall()
+        if plan["auto_remove"]:
+            record.removed(plan["db"], plan["id"], plan["anonymous_volumes"])
+            for path in plan["volume_directories"]:
+                remove_tree(path)
+            remove_tree(plan["dir"])
+            remove_tree(plan["run"])
+        os.close(self.lock)
+        self.finished = True
+        self.clients.finish(code)
+
+    def _settle_firewall(self) -> None:
+        """Published ports go; a program of its own does it, so that we need no netlink library."""
+        argv = self.plan["settle"]
+        pid = os.posix_spawn(argv[0], argv, {"PATH": "/usr/bin:/bin"})
+        os.waitpid(pid, 0)

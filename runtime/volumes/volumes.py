@@ -1,0 +1,135 @@
+"""Volumes: create, list, get, remove, prune, and filling one from an image at its first use."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from runtime.context import Context
+from runtime.errors import Conflict, InvalidInput, NotFound
+from runtime.model.volume import Volume
+from runtime.store.database import Transaction
+
+__all__ = ["create", "ensure", "get", "list_volumes", "prune", "remove", "users"]
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+_COLUMNS = "name, created_at, anonymous, labels, options"
+
+
+def create(ctx: Context, name: str | None = None, *, labels: Mapping[str, str] | None = None) -> Volume:
+    """An existing volume of that name is returned, as docker does. Raises InvalidInput."""
+    chosen = name or secrets.token_hex(32)
+    with ctx.db.write() as tx:
+        ensure(ctx, tx, chosen, labels=labels, anonymous=name is None)
+    return get(ctx, chosen)
+
+
+def ensure(
+    ctx: Context,
+    tx: Transaction,
+    name: str,
+    *,
+    labels: Mapping[str, str] | None = None,
+    anonymous: bool | None = None,
+) -> None:
+    """Its row and directory, unless they exist; a name of 64 hex digits counts as anonymous."""
+    if not _NAME.fullmatch(name) or len(name) > 255:
+        raise InvalidInput(
+            f"volume name {name!r} is invalid, only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+            hint="to mount a directory of the host give its absolute path",
+            subject=name,
+        )
+    if tx.row("SELECT 1 FROM volume WHERE name = ?", (name,)) is None:
+        unnamed = bool(_ANONYMOUS.fullmatch(name)) if anonymous is None else anonymous
+        tx.execute(
+            "INSERT INTO volume (name, created_at, anonymous, labels) VALUES (?, ?, ?, ?)",
+            (name, time.time_ns(), int(unnamed), json.dumps(dict(labels or {}))),
+        )
+        tx.event("volume", "create", name, driver="local")
+    directory = ctx.paths.volume(name)
+    directory.parent.mkdir(mode=0o701, exist_ok=True)
+    directory.mkdir(mode=0o755, exist_ok=True)
+
+
+def _volume(ctx: Context, row: tuple[Any, ...]) -> Volume:
+    return Volume(
+        name=row[0],
+        created_at=row[1],
+        mountpoint=str(ctx.paths.volume(row[0])),
+        anonymous=bool(row[2]),
+        labels=json.loads(row[3]),
+        options=json.loads(row[4]),
+    )
+
+
+def list_volumes(ctx: Context) -> list[Volume]:
+    return [_volume(ctx, row) for row in ctx.db.rows(f"SELECT {_COLUMNS} FROM volume ORDER BY name")]
+
+
+def get(ctx: Context, name: str) -> Volume:
+    row = ctx.db.row(f"SELECT {_COLUMNS} FROM volume WHERE name = ?", (name,))
+    if row is None:
+        raise NotFound(f"no such volume: {name}", hint="tuidock volume ls lists them", subject=name)
+    return _volume(ctx, row)
+
+
+def users(ctx: Context) -> dict[str, list[str]]:
+    """Volume name to the ids of the containers that mount it."""
+    found: dict[str, list[str]] = {}
+    for name, container_id in ctx.db.rows(
+        "SELECT json_extract(mount.value, '$.source'), container.id"
+        " FROM container, json_each(container.config, '$.mounts') AS mount"
+        " WHERE json_extract(mount.value, '$.type') = 'volume'"
+    ):
+        found.setdefault(name, []).append(container_id)
+    return found
+
+
+def remove(ctx: Context, name: str, *, force: bool = False) -> None:
+    """Raises Conflict while a container mounts it; ``force`` only forgives a missing one."""
+    try:
+        get(ctx, name)
+    except NotFound:
+        if force:
+            return
+        raise
+    holders = users(ctx).get(name)
+    if holders:
+        raise Conflict(
+            f"volume {name} is in use by container {', '.join(holder[:12] for holder in holders)}",
+            hint="remove the container first",
+            subject=name,
+        )
+    with ctx.db.write() as tx:
+        tx.execute("DELETE FROM volume WHERE name = ?", (name,))
+        tx.event("volume", "destroy", name, driver="local")
+    shutil.rmtree(ctx.paths.volumes / name, ignore_errors=True)
+
+
+def size(path: Path) -> int:
+    """Bytes of the regular files below ``path``."""
+    total = 0
+    for entry in path.rglob("*"):
+        if entry.is_file() and not entry.is_symlink():
+            total += entry.stat().st_size
+    return total
+
+
+def prune(ctx: Context, *, all: bool = False) -> tuple[list[str], int]:
+    """Remove the anonymous (or all) volumes that nobody mounts; (names, bytes)."""
+    used = users(ctx)
+    removed, freed = [], 0
+    for volume in list_volumes(ctx):
+        if volume.name in used or not (all or volume.anonymous):
+            continue
+        freed += size(ctx.paths.volume(volume.name))
+        remove(ctx, volume.name)
+        removed.append(volume.name)
+    return removed, freed
