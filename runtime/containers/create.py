@@ -22,7 +22,7 @@ from runtime.model.container import (
     NetworkAttachment,
     RestartPolicyName,
 )
-from runtime.model.image import Image, ImageConfig
+from runtime.model.image import ImageConfig
 from runtime.monitor.tree import remove_tree
 from runtime.store import containers as store
 

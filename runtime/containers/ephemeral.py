@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import time
@@ -14,7 +15,6 @@ from runtime.containers.remove import erase
 from runtime.containers.start import start_container
 from runtime.context import Context
 from runtime.errors import Cancelled
-from runtime.kernel import locks
 from runtime.model.container import ContainerConfig, Mount
 from runtime.model.event import CancelEvent
 from runtime.store import containers as store
@@ -60,7 +60,7 @@ def run_ephemeral(
     container = create.insert(ctx, config, image_id="", layers=tuple(layers))
     directory = ctx.paths.container(container.id)
     owner = os.open(directory / "owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    locks.hold(owner)
+    fcntl.flock(owner, fcntl.LOCK_EX)
     try:
         with turn(ctx, container.id):
             session = start_container(ctx, container, attach=True, attach_stdin=False)

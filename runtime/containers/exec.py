@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import _socket
 import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from runtime.containers import plan as plans
 from runtime.containers import seccomp, spec
 from runtime.containers.control import connect, read_reply
 from runtime.containers.launch import start_error
@@ -15,6 +15,7 @@ from runtime.containers.session import ExecSession
 from runtime.containers.start import check_running
 from runtime.context import Context
 from runtime.errors import Conflict, InvalidInput
+from runtime.kernel import capabilities
 from runtime.model.container import ContainerStatus
 from runtime.monitor import wire
 from runtime.store import containers as store
@@ -62,7 +63,7 @@ def exec_(
     merged = [item for item in process["env"] if item.partition("=")[0] not in given]
     if tty and "TERM" not in given and not any(item.startswith("TERM=") for item in merged):
         merged.append("TERM=xterm")
-    mask = plans.capabilities.mask_of(names)
+    mask = capabilities.mask_of(names)
     request = {
         "op": "exec",
         "argv": list(argv),
@@ -89,7 +90,7 @@ def exec_(
 
 
 def _converse(
-    sock: wire._socket.socket, request: dict[str, object], *, stdin: bool, detach: bool
+    sock: _socket.socket, request: dict[str, object], *, stdin: bool, detach: bool
 ) -> ExecSession | None:
     buffer = wire.FrameBuffer()
     theirs: list[int] = []

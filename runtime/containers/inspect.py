@@ -179,7 +179,9 @@ def _mount(ctx: Context, mount: Mount) -> dict[str, Any]:
 
 def _config(container: Container) -> dict[str, Any]:
     config = container.config
-    exposed = {text if "/" in text else f"{text}/tcp": {} for text in config.exposed_ports}
+    exposed: dict[str, dict[str, str]] = {
+        text if "/" in text else f"{text}/tcp": {} for text in config.exposed_ports
+    }
     exposed.update({f"{port.container_port}/{port.protocol}": {} for port in config.ports})
     document: dict[str, Any] = {
         "Hostname": config.hostname,

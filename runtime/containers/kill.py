@@ -14,7 +14,7 @@ __all__ = ["kill"]
 
 
 def kill(ctx: Context, reference: str, *, signal: str = "SIGKILL") -> None:
-    """SIGKILL returns when it has ended. Raises Conflict when it does not run, InvalidInput for the signal."""
+    """SIGKILL returns when it has ended. Raises Conflict (it does not run), InvalidInput (the signal)."""
     number = signal_number(signal)
     container = store.find(ctx.db, reference)
     if not container.state.status.alive:

@@ -19,7 +19,7 @@ def remove(ctx: Context, reference: str, *, force: bool = False, volumes: bool =
         if not force:
             raise Conflict(
                 f"cannot remove container {container.name}: container is {container.state.status}",
-                hint=f"stop it first (tuidock stop {container.name}), or force: tuidock rm -f {container.name}",
+                hint=f"tuidock stop {container.name} first, or force: tuidock rm -f {container.name}",
                 subject=container.name,
             )
         tell_and_wait(ctx, container, "kill", signal=9)

@@ -141,9 +141,22 @@ def _shares(mounts: tuple[Mount, ...]) -> bool:
 
 
 RLIMITS = {
-    "core": 4, "cpu": 0, "data": 2, "fsize": 1, "locks": 10, "memlock": 8, "msgqueue": 12, "nice": 13, "nofile": 7,
-    "nproc": 6, "rss": 5, "rtprio": 14, "rttime": 15, "sigpending": 11, "stack": 3,
-}  # fmt: skip
+    "core": 4,
+    "cpu": 0,
+    "data": 2,
+    "fsize": 1,
+    "locks": 10,
+    "memlock": 8,
+    "msgqueue": 12,
+    "nice": 13,
+    "nofile": 7,
+    "nproc": 6,
+    "rss": 5,
+    "rtprio": 14,
+    "rttime": 15,
+    "sigpending": 11,
+    "stack": 3,
+}
 
 
 def _rlimit(text: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ __all__ = ["start", "start_container"]
 def start(
     ctx: Context, reference: str, *, attach: bool = False, attach_stdin: bool = False
 ) -> Session | None:
-    """Already running is fine without ``attach``. Raises Conflict, CommandNotFound, CommandNotRunnable, Failed."""
+    """One that runs is left alone. Raises Conflict, CommandNotFound, CommandNotRunnable, Failed."""
     container = store.find(ctx.db, reference)
     with turn(ctx, container.id):
         container = store.find(ctx.db, container.id)

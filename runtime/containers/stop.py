@@ -11,7 +11,7 @@ __all__ = ["stop"]
 
 
 def stop(ctx: Context, reference: str, *, timeout: int | None = None, signal: str | None = None) -> None:
-    """Returns when it has ended. ``timeout`` in seconds (default: the container's, 10); negative waits for ever.
+    """Returns when it has ended. ``timeout`` in seconds (default: the container's, 10); negative: no limit.
     A container that does not run is left as it is."""
     container = store.find(ctx.db, reference)
     if not container.state.status.alive:

@@ -16,7 +16,9 @@ __all__ = ["info"]
 
 def info(ctx: Context) -> dict[str, Any]:
     """docker's document; "Warnings" names missing kernel features."""
-    counts = dict(ctx.db.rows("SELECT status, count(*) FROM container WHERE internal = 0 GROUP BY status"))
+    counts: dict[str, int] = dict(
+        ctx.db.rows("SELECT status, count(*) FROM container WHERE internal = 0 GROUP BY status")
+    )
     images = ctx.db.row("SELECT count(*) FROM image")
     backend = cgroups.detect()
     controllers = backend.controllers()

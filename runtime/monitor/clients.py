@@ -37,7 +37,7 @@ class Client:
 
 
 class Clients:
-    """``handle(client, kind, payload)`` is called for every frame; ``crowded(bool)`` when output must wait."""
+    """``handle(client, kind, payload)`` gets every frame; ``crowded(bool)`` says whether output waits."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Clients:
         assert self._listener is not None
         while True:
             try:
-                fd, _address = self._listener._accept()
+                fd, _address = self._listener._accept()  # type: ignore[attr-defined]  # CPython has it
             except OSError:
                 return
             self.add(_socket.socket(fileno=fd))

@@ -12,6 +12,10 @@ import stat
 
 from runtime.kernel import capabilities, seccomp, syscalls
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.monitor.shapes import Plan
+
 __all__ = ["Refused", "User", "apply", "change_directory", "find_program", "resolve_user"]
 
 _MAX_ACCOUNT_FILE = 4 << 20
@@ -66,7 +70,7 @@ def _account_lines(path: str) -> list[list[str]]:
 
 
 def _number(text: str, what: str) -> int | None:
-    """A decimal id, None for a name. Raises Refused for what looks like a number and is none (0x0, 2**32-1)."""
+    """A decimal id, None for a name. Raises Refused for 0x0 and for what is too large (2**32-1)."""
     if not text.isascii() or not text.isdigit():
         if text[:1].isdigit() and text[1:2] in ("x", "X", "o", "b"):
             raise Refused(f"{what} {text!r} is not a decimal number")
@@ -161,7 +165,7 @@ def _make_directories(path: str) -> None:
             continue
 
 
-def limits(plan: dict) -> list[str]:  # type: ignore[type-arg]  # marshalled: str keys, see containers/plan.py
+def limits(plan: Plan) -> list[str]:
     """rlimits and oom_score_adj; what this machine refuses (no CAP_SYS_RESOURCE) comes back as warnings."""
     import resource
 
@@ -183,7 +187,7 @@ def limits(plan: dict) -> list[str]:  # type: ignore[type-arg]  # marshalled: st
     return warnings
 
 
-def apply(plan: dict, user: User, program: bytes) -> None:  # type: ignore[type-arg]  # see containers/plan.py
+def apply(plan: Plan, user: User, program: bytes) -> None:
     """Become ``user`` with the plan's capabilities; install ``program`` (a BPF filter, b"" for none).
 
     Without no_new_privs the filter needs CAP_SYS_ADMIN (seccomp(2)), so it goes in before the

@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runtime.monitor.shapes import Plan, Request
+
 __all__ = ["Execution", "spawn"]
 
 
@@ -36,8 +38,8 @@ class Execution:
 
 def spawn(
     loop: Loop,
-    plan: dict,  # type: ignore[type-arg]  # see containers/plan.py
-    request: dict,  # type: ignore[type-arg]  # see containers/exec.py
+    plan: Plan,
+    request: Request,
     main_pid: int,
     own_pidns: int,
     stdio: tuple[int, int, int] | None,
@@ -92,8 +94,8 @@ def _hear(loop: Loop, execution: Execution) -> None:
 
 
 def _enter(
-    plan: dict,  # type: ignore[type-arg]  # see containers/plan.py
-    request: dict,  # type: ignore[type-arg]  # see containers/exec.py
+    plan: Plan,
+    request: Request,
     sync: _socket.socket,
     fds: dict[str, int],
     stdio: tuple[int, int, int] | None,
@@ -132,7 +134,7 @@ def _enter(
         process.fail(sync, error)
 
 
-def _terminal(request: dict, sync: _socket.socket) -> None:  # type: ignore[type-arg]  # see containers/exec.py
+def _terminal(request: Request, sync: _socket.socket) -> None:
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     master, slave = terminals.open_pty_in(root)
     os.close(root)

@@ -25,7 +25,7 @@ def _rfc3339(nanoseconds: int) -> str:
 
 
 class Health:
-    """Runs ``plan["health"]``: {"request", "interval", "timeout", "start_period", "start_interval", "retries"}."""
+    """Runs ``plan["health"]``: a request, intervals and timeouts in seconds, retries."""
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
@@ -52,7 +52,8 @@ class Health:
 
     @property
     def _in_start_period(self) -> bool:
-        return time.monotonic() - self._since < self._settings["start_period"]
+        period: float = self._settings["start_period"]
+        return time.monotonic() - self._since < period
 
     def _schedule(self) -> None:
         starting = self._status == "starting" and self._in_start_period

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import _signal as signal  # the C module: the Python one costs enum
 import _socket
 import os
-import _signal as signal  # the C module: the Python one costs enum
 
 from runtime.kernel import syscalls
 from runtime.monitor import credentials
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.monitor.shapes import Plan
+
 __all__ = ["serve"]
 
-_NOT_FORWARDED = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTSTP,
-                  signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGTRAP,
-                  signal.SIGSYS}  # fmt: skip
+_NOT_FORWARDED = {
+    signal.SIGKILL,
+    signal.SIGSTOP,
+    signal.SIGCHLD,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGTSTP,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGABRT,
+    signal.SIGTRAP,
+    signal.SIGSYS,
+}
 
 
-def serve(plan: dict, sync: _socket.socket, user: credentials.User, env: dict[str, str]) -> None:  # type: ignore[type-arg]  # see containers/plan.py
+def serve(plan: Plan, sync: _socket.socket, user: credentials.User, env: dict[str, str]) -> None:
     """Never returns in the first process; returns nothing in the child, which becomes the program."""
     from runtime.monitor.process import fail
 

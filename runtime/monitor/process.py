@@ -7,17 +7,21 @@ monitor: ``G`` go, once the network is connected.
 
 from __future__ import annotations
 
+import _signal as signal  # the C module: the Python one costs enum
 import _socket
 import array
 import marshal
 import os
-import _signal as signal  # the C module: the Python one costs enum
 import sys
 
 from runtime import cgroups
 from runtime.kernel import mounts, namespaces, syscalls, terminals
 from runtime.monitor import credentials
 from runtime.monitor.credentials import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.monitor.shapes import Plan
 
 __all__ = ["fail", "reset_signals", "run"]
 
@@ -59,7 +63,7 @@ def fail(sync: _socket.socket, error: BaseException) -> None:
         os._exit(code)
 
 
-def run(plan: dict, sync: _socket.socket, stdio: tuple[int, int, int] | None, netns: int) -> None:  # type: ignore[type-arg]  # see containers/plan.py
+def run(plan: Plan, sync: _socket.socket, stdio: tuple[int, int, int] | None, netns: int) -> None:
     """Never returns. ``stdio`` is None for a terminal; ``netns`` is kept from an earlier run, or -1."""
     try:
         _isolate(plan, sync, netns)
@@ -80,7 +84,7 @@ def run(plan: dict, sync: _socket.socket, stdio: tuple[int, int, int] | None, ne
         fail(sync, error)
 
 
-def _isolate(plan: dict, sync: _socket.socket, netns: int) -> None:  # type: ignore[type-arg]  # see containers/plan.py
+def _isolate(plan: Plan, sync: _socket.socket, netns: int) -> None:
     os.setsid()
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     # Not dumpable: nobody in the container may ptrace us or open our descriptors (CVE-2016-9962).
@@ -103,7 +107,7 @@ def _isolate(plan: dict, sync: _socket.socket, netns: int) -> None:  # type: ign
     sync.send(b"N")
 
 
-def _root_file_system(plan: dict) -> str:  # type: ignore[type-arg]  # see containers/plan.py
+def _root_file_system(plan: Plan) -> str:
     rootfs: str = plan["rootfs"]
     mounts.make_private(plan["root_propagation"])
     mounts.mount_overlay(plan["lowerdirs"], plan["upperdir"], plan["workdir"], rootfs)
@@ -116,7 +120,7 @@ def _root_file_system(plan: dict) -> str:  # type: ignore[type-arg]  # see conta
     return rootfs
 
 
-def _terminal(plan: dict, sync: _socket.socket, rootfs: str) -> None:  # type: ignore[type-arg]  # see containers/plan.py
+def _terminal(plan: Plan, sync: _socket.socket, rootfs: str) -> None:
     root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         master, slave = terminals.open_pty_in(root)
@@ -134,7 +138,7 @@ def _terminal(plan: dict, sync: _socket.socket, rootfs: str) -> None:  # type: i
     os.close(slave)
 
 
-def _enter_root(plan: dict, rootfs: str) -> None:  # type: ignore[type-arg]  # see containers/plan.py
+def _enter_root(plan: Plan, rootfs: str) -> None:
     if "uts" in plan["namespaces"] and "uts" not in plan["join"]:
         if plan["hostname"]:
             syscalls.sethostname(plan["hostname"])
@@ -158,7 +162,7 @@ def _enter_root(plan: dict, rootfs: str) -> None:  # type: ignore[type-arg]  # s
         mounts.set_rootfs_readonly()
 
 
-def _execute(plan: dict, sync: _socket.socket, user: credentials.User) -> None:  # type: ignore[type-arg]  # see containers/plan.py
+def _execute(plan: Plan, sync: _socket.socket, user: credentials.User) -> None:
     os.umask(0o022)
     warnings = credentials.limits(plan)
     if warnings:
@@ -177,7 +181,7 @@ def _execute(plan: dict, sync: _socket.socket, user: credentials.User) -> None: 
     credentials.apply(plan, user, plan["seccomp"])
     # Changing ids clears the parent-death signal (prctl(2)); ask again, then see whether it was too late.
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-    sys.stdout = sys.stderr = None  # type: ignore[assignment]  # nothing of Python's may write from here on
+    sys.stdout = sys.stderr = None
     credentials.execute(list(plan["argv"]), env)
 
 

@@ -113,6 +113,10 @@ def _release(container_id: str) -> tuple[tuple[str, tuple[object, ...]], ...]:
     )
 
 
+def _oom(oom_killed: bool) -> list[tuple[str, dict[str, str]]]:
+    return [("oom", {})] if oom_killed else []
+
+
 def exited(
     database: str,
     container_id: str,
@@ -123,7 +127,7 @@ def exited(
     error: str = "",
 ) -> None:
     """The end of a container that will not be restarted: status, addresses and ports back, events."""
-    events: list[tuple[str, dict[str, str]]] = [("oom", {})] if oom_killed else []
+    events = _oom(oom_killed)
     events.append(("die", {"exitCode": str(code)}))
     if manual:
         events.append(("stop", {}))
@@ -142,7 +146,7 @@ def exited(
 def restarting(
     database: str, container_id: str, code: int, oom_killed: bool, finished: int, count: int
 ) -> None:
-    events: list[tuple[str, dict[str, str]]] = [("oom", {})] if oom_killed else []
+    events = _oom(oom_killed)
     events.append(("die", {"exitCode": str(code)}))
     changes: dict[str, object] = {
         "status": "restarting",
@@ -170,7 +174,8 @@ def status(database: str, container_id: str, word: str, action: str) -> None:
 
 
 def health(database: str, container_id: str, document: dict[str, object], changed: bool) -> None:
-    events = [(f"health_status: {document['status']}", {})] if changed else []
+    event: tuple[str, dict[str, str]] = (f"health_status: {document['status']}", {})
+    events = [event] if changed else []
     update(database, container_id, {"health": document}, events)
 
 

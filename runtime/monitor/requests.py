@@ -12,6 +12,7 @@ from runtime.monitor.clients import Client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from runtime.monitor.shapes import Request
     from runtime.monitor.supervise import Monitor
 
 __all__ = ["Requests"]
@@ -38,12 +39,12 @@ class Requests:
     def _ok(self, client: Client, **fields: object) -> None:
         self._monitor.clients.reply(client, {"ok": True, **fields})
 
-    def op_stop(self, client: Client, fields: dict) -> None:  # type: ignore[type-arg]  # marshalled
+    def op_stop(self, client: Client, fields: Request) -> None:
         """Answered by the exit frame."""
         client.waiting = True
         self._monitor.stop(fields["signal"], fields["timeout"])
 
-    def op_kill(self, client: Client, fields: dict) -> None:  # type: ignore[type-arg]  # marshalled
+    def op_kill(self, client: Client, fields: Request) -> None:
         number = fields["signal"]
         attributes = {"signal": str(number)}
         plan = self._monitor.plan
@@ -55,11 +56,11 @@ class Requests:
         self._monitor.signal(number)
         self._ok(client)
 
-    def op_wait(self, client: Client, fields: dict) -> None:  # type: ignore[type-arg]  # marshalled
+    def op_wait(self, client: Client, fields: Request) -> None:
         """Answered by the exit frame."""
         client.waiting = True
 
-    def op_pause(self, client: Client, fields: dict) -> None:  # type: ignore[type-arg]  # marshalled
+    def op_pause(self, client: Client, fields: Request) -> None:
         monitor = self._monitor
         if not monitor.pid:
             monitor.clients.reply(client, {"error": "the container is restarting", "code": 1})
@@ -70,14 +71,14 @@ class Requests:
             record.in_child(record.status, monitor.plan["db"], monitor.plan["id"], "paused", "pause")
         self._ok(client)
 
-    def op_unpause(self, client: Client, fields: dict) -> None:  # type: ignore[type-arg]  # marshalled
+    def op_unpause(self, client: Client, fields: Request) -> None:
         monitor = self._monitor
         if monitor.paused:
             monitor.thaw()
             record.in_child(record.status, monitor.plan["db"], monitor.plan["id"], "running", "unpause")
         self._ok(client)
 
-    def op_update(self, client: Client, fields: dict) -> None:  # type: ignore[type-arg]  # marshalled
+    def op_update(self, client: Client, fields: Request) -> None:
         monitor = self._monitor
         warnings: list[str] = []
         if "resources" in fields:
@@ -86,12 +87,12 @@ class Requests:
             monitor.plan["restart"] = fields["restart"]
         self._ok(client, warnings=warnings)
 
-    def op_attach(self, client: Client, fields: dict) -> None:  # type: ignore[type-arg]  # marshalled
+    def op_attach(self, client: Client, fields: Request) -> None:
         client.stdin = bool(fields["stdin"])
         self._ok(client, tty=self._monitor.plan["tty"])
         client.attached = True
 
-    def op_exec(self, client: Client, fields: dict) -> None:  # type: ignore[type-arg]  # marshalled
+    def op_exec(self, client: Client, fields: Request) -> None:
         """Descriptors for stdin, stdout and stderr came along, unless it has a terminal."""
         monitor = self._monitor
         fds = client.buffer.take_fds()

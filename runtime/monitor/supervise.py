@@ -29,13 +29,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runtime.monitor.shapes import Plan
+
 __all__ = ["Monitor"]
 
 
 class Monitor:
     """One container's life. ``plan`` is described in :mod:`runtime.containers.plan`."""
 
-    def __init__(self, plan: dict, starter: _socket.socket, lock: int) -> None:  # type: ignore[type-arg]  # see above
+    def __init__(self, plan: Plan, starter: _socket.socket, lock: int) -> None:
         self.plan = plan
         self.lock = lock
         self.starter: _socket.socket | None = starter
