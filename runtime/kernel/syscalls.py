@@ -1,0 +1,401 @@
+"""System calls that Python does not have, one thin wrapper each, with the kernel's names.
+
+Every wrapper raises :class:`SyscallError`, which names the call and what it was about. Calls that a C library
+may lack go through syscall(2); numbers from 424 on are the same on every architecture, older ones come from
+``asm/unistd_64.h`` (x86_64) and ``asm-generic/unistd.h`` (aarch64).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+
+__all__ = [
+    "SyscallError", "bpf", "capget", "capset", "close_range", "execveat", "fsconfig_create",
+    "fsconfig_set_fd", "fsconfig_set_flag", "fsconfig_set_string", "fsmount", "fsopen",
+    "fstatfs_type", "mount", "mount_setattr", "move_mount", "open_tree", "openat2",
+    "pidfd_send_signal", "pivot_root", "prctl", "seccomp", "setdomainname", "sethostname", "setns",
+    "umount2", "unshare",
+]  # fmt: skip
+
+AT_FDCWD = -100
+AT_SYMLINK_NOFOLLOW = 0x100
+AT_EMPTY_PATH = 0x1000
+AT_RECURSIVE = 0x8000
+
+CLONE_NEWTIME = 0x00000080
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+CLOSE_RANGE_UNSHARE = 2
+CLOSE_RANGE_CLOEXEC = 4
+
+FSMOUNT_CLOEXEC = 1
+FSOPEN_CLOEXEC = 1
+_FSCONFIG_SET_FLAG = 0
+_FSCONFIG_SET_STRING = 1
+_FSCONFIG_SET_FD = 5
+_FSCONFIG_CMD_CREATE = 6
+
+MNT_DETACH = 2
+UMOUNT_NOFOLLOW = 8
+
+MOUNT_ATTR_RDONLY = 0x00000001
+MOUNT_ATTR_NOSUID = 0x00000002
+MOUNT_ATTR_NODEV = 0x00000004
+MOUNT_ATTR_NOEXEC = 0x00000008
+MOUNT_ATTR__ATIME = 0x00000070
+MOUNT_ATTR_RELATIME = 0x00000000
+MOUNT_ATTR_NOATIME = 0x00000010
+MOUNT_ATTR_STRICTATIME = 0x00000020
+MOUNT_ATTR_NODIRATIME = 0x00000080
+MOUNT_ATTR_NOSYMFOLLOW = 0x00200000
+
+MOVE_MOUNT_F_EMPTY_PATH = 0x00000004
+MOVE_MOUNT_T_EMPTY_PATH = 0x00000040
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_SYNCHRONOUS = 16
+MS_REMOUNT = 32
+MS_MANDLOCK = 64
+MS_DIRSYNC = 128
+MS_NOSYMFOLLOW = 256
+MS_NOATIME = 1024
+MS_NODIRATIME = 2048
+MS_BIND = 4096
+MS_MOVE = 8192
+MS_REC = 16384
+MS_SILENT = 32768
+MS_UNBINDABLE = 1 << 17
+MS_PRIVATE = 1 << 18
+MS_SLAVE = 1 << 19
+MS_SHARED = 1 << 20
+MS_RELATIME = 1 << 21
+MS_STRICTATIME = 1 << 24
+MS_LAZYTIME = 1 << 25
+
+OPEN_TREE_CLONE = 1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+
+PR_SET_PDEATHSIG = 1
+PR_GET_DUMPABLE = 3
+PR_SET_DUMPABLE = 4
+PR_GET_KEEPCAPS = 7
+PR_SET_KEEPCAPS = 8
+PR_SET_NAME = 15
+PR_GET_SECCOMP = 21
+PR_CAPBSET_READ = 23
+PR_CAPBSET_DROP = 24
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+PR_GET_NO_NEW_PRIVS = 39
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_IS_SET = 1
+PR_CAP_AMBIENT_RAISE = 2
+PR_CAP_AMBIENT_LOWER = 3
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+RESOLVE_NO_XDEV = 0x01
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+
+# statfs(2), f_type
+BINFMTFS_MAGIC = 0x42494E4D
+CGROUP_SUPER_MAGIC = 0x27E0EB
+CGROUP2_SUPER_MAGIC = 0x63677270
+DEVPTS_SUPER_MAGIC = 0x1CD1
+MQUEUE_MAGIC = 0x19800202
+OVERLAYFS_SUPER_MAGIC = 0x794C7630
+PROC_SUPER_MAGIC = 0x9FA0
+SYSFS_MAGIC = 0x62656572
+TMPFS_MAGIC = 0x01021994
+
+_X86_64 = {"pivot_root": 155, "seccomp": 317, "bpf": 321, "execveat": 322}
+_GENERIC = {"pivot_root": 41, "seccomp": 277, "bpf": 280, "execveat": 281}
+_OLD = _X86_64 if os.uname().machine == "x86_64" else _GENERIC
+_OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 428, 429, 430, 431, 432
+_PIDFD_SEND_SIGNAL = 424
+_CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 436, 437, 442
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+_libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
+_libc.prctl.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Path = str | bytes | os.PathLike[str]
+
+
+class SyscallError(OSError):
+    """A system call failed: ``call`` is its name, ``target`` what it was about, ``errno`` why."""
+
+    def __init__(self, call: str, target: str, number: int) -> None:
+        super().__init__(number, os.strerror(number))
+        self.call = call
+        self.target = target
+
+    def __str__(self) -> str:
+        about = f"{self.call} {self.target}" if self.target else self.call
+        return f"{about}: {self.strerror}"
+
+
+def _check(result: int, call: str, target: str = "") -> int:
+    if result == -1:
+        raise SyscallError(call, target, ctypes.get_errno())
+    return result
+
+
+def _syscall(number: int, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
+    converted = [ctypes.c_long(item) if isinstance(item, int) else item for item in arguments]
+    return int(_libc.syscall(ctypes.c_long(number), *converted))
+
+
+def _text(path: Path) -> str:
+    return os.fsdecode(path)
+
+
+# -- mounts: mount(2) and its companions ----------------------------------------------------------
+
+
+def mount(source: Path | None, target: Path, fstype: str | None, flags: int, data: str | None = None) -> None:
+    """mount(2)."""
+    result = _libc.mount(
+        None if source is None else os.fsencode(source),
+        os.fsencode(target),
+        None if fstype is None else fstype.encode(),
+        flags,
+        None if data is None else os.fsencode(data),
+    )
+    _check(
+        result,
+        "mount",
+        f"{fstype or (_text(source) if source is not None else '')} on {_text(target)}".lstrip(),
+    )
+
+
+def umount2(target: Path, flags: int = 0) -> None:
+    """umount2(2)."""
+    _check(_libc.umount2(os.fsencode(target), flags), "umount", _text(target))
+
+
+def pivot_root(new_root: Path, put_old: Path) -> None:
+    """pivot_root(2)."""
+    result = _syscall(_OLD["pivot_root"], os.fsencode(new_root), os.fsencode(put_old))
+    _check(result, "pivot_root", _text(new_root))
+
+
+def open_tree(dirfd: int, path: Path, flags: int) -> int:
+    """open_tree(2): with OPEN_TREE_CLONE a detached copy of a mount, as a descriptor (close-on-exec)."""
+    result = _syscall(_OPEN_TREE, dirfd, os.fsencode(path), flags | OPEN_TREE_CLOEXEC)
+    return _check(result, "open_tree", _text(path) or f"of descriptor {dirfd}")
+
+
+def move_mount(mount_fd: int, target_fd: int, what: str) -> None:
+    """move_mount(2) of the mount that ``mount_fd`` is onto what ``target_fd`` is. ``what`` is for the error:
+    "proc on /proc"."""
+    flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
+    _check(_syscall(_MOVE_MOUNT, mount_fd, b"", target_fd, b"", flags), "mount", what)
+
+
+def mount_setattr(
+    dirfd: int, path: Path, flags: int, *, attr_set: int = 0, attr_clr: int = 0, propagation: int = 0
+) -> None:
+    """mount_setattr(2); since Linux 5.12."""
+    attributes = struct.pack("=QQQQ", attr_set, attr_clr, propagation, 0)
+    result = _syscall(_MOUNT_SETATTR, dirfd, os.fsencode(path), flags, attributes, len(attributes))
+    _check(result, "mount_setattr", _text(path) or f"of descriptor {dirfd}")
+
+
+def fsopen(fstype: str) -> int:
+    """fsopen(2): a context to configure a file system in. ENODEV when the kernel does not have it."""
+    return _check(_syscall(_FSOPEN, fstype.encode(), FSOPEN_CLOEXEC), "fsopen", fstype)
+
+
+def fsconfig_set_string(fd: int, key: str, value: str) -> None:
+    """One option; the kernel takes values of up to 255 bytes."""
+    result = _syscall(_FSCONFIG, fd, _FSCONFIG_SET_STRING, key.encode(), os.fsencode(value), 0)
+    _check(result, "fsconfig", f"{key}={value}")
+
+
+def fsconfig_set_flag(fd: int, key: str) -> None:
+    """One option without a value."""
+    _check(_syscall(_FSCONFIG, fd, _FSCONFIG_SET_FLAG, key.encode(), None, 0), "fsconfig", key)
+
+
+def fsconfig_set_fd(fd: int, key: str, value: int) -> None:
+    """One option that is a descriptor."""
+    _check(_syscall(_FSCONFIG, fd, _FSCONFIG_SET_FD, key.encode(), None, value), "fsconfig", key)
+
+
+def fsconfig_create(fd: int, fstype: str) -> None:
+    """Make the superblock. The kernel's own words, which the context holds, become part of the error."""
+    result = _syscall(_FSCONFIG, fd, _FSCONFIG_CMD_CREATE, None, None, 0)
+    if result == -1:
+        number = ctypes.get_errno()
+        raise SyscallError("mount", f"{fstype}{_fs_log(fd)}", number)
+
+
+def _fs_log(fd: int) -> str:
+    try:
+        message = os.read(fd, 4096).decode(errors="replace").strip()
+    except OSError:
+        return ""
+    return f" ({message[2:] if message[1:2] == ' ' else message})"
+
+
+def fsmount(fd: int, attributes: int, fstype: str) -> int:
+    """fsmount(2): a detached mount, as a descriptor."""
+    return _check(_syscall(_FSMOUNT, fd, FSMOUNT_CLOEXEC, attributes), "fsmount", fstype)
+
+
+class _Statfs(ctypes.Structure):
+    _fields_ = [("f_type", ctypes.c_long), ("rest", ctypes.c_char * 248)]
+
+
+def fstatfs_type(fd: int) -> int:
+    """The magic number of the file system that ``fd`` is on; statfs(2), f_type."""
+    buffer = _Statfs()
+    _check(_libc.fstatfs(fd, ctypes.byref(buffer)), "fstatfs", f"of descriptor {fd}")
+    return int(buffer.f_type)
+
+
+# -- namespaces -----------------------------------------------------------------------------------
+
+
+def unshare(flags: int) -> None:
+    """unshare(2)."""
+    _check(_libc.unshare(flags), "unshare", _clone_names(flags))
+
+
+def setns(fd: int, flags: int) -> None:
+    """setns(2)."""
+    _check(_libc.setns(fd, flags), "setns", _clone_names(flags))
+
+
+def _clone_names(flags: int) -> str:
+    names = [name for name, value in globals().items() if name.startswith("CLONE_NEW") and flags & value]
+    return " ".join(names)
+
+
+def sethostname(name: str) -> None:
+    """sethostname(2)."""
+    encoded = name.encode()
+    _check(_libc.sethostname(encoded, len(encoded)), "sethostname", name)
+
+
+def setdomainname(name: str) -> None:
+    """setdomainname(2)."""
+    encoded = name.encode()
+    _check(_libc.setdomainname(encoded, len(encoded)), "setdomainname", name)
+
+
+# -- processes ------------------------------------------------------------------------------------
+
+
+def prctl(option: int, *arguments: int | bytes) -> int:
+    """prctl(2)."""
+    padded = [*arguments, 0, 0, 0, 0][:4]
+    values = [
+        ctypes.cast(ctypes.c_char_p(item), ctypes.c_void_p) if isinstance(item, bytes) else item
+        for item in padded
+    ]
+    return _check(_libc.prctl(option, *values), "prctl", str(option))
+
+
+def pidfd_send_signal(pidfd: int, signal: int) -> None:
+    """pidfd_send_signal(2)."""
+    _check(_syscall(_PIDFD_SEND_SIGNAL, pidfd, signal, None, 0), "kill", f"descriptor {pidfd}")
+
+
+def capset(effective: int, permitted: int, inheritable: int) -> None:
+    """capset(2) of the calling thread, sets as masks."""
+    header = struct.pack("=Ii", 0x20080522, 0)
+    low = 0xFFFFFFFF
+    data = struct.pack(
+        "=6I",
+        effective & low, permitted & low, inheritable & low,
+        effective >> 32, permitted >> 32, inheritable >> 32,
+    )  # fmt: skip
+    _check(_libc.capset(header, data), "capset")
+
+
+def capget() -> tuple[int, int, int]:
+    """(effective, permitted, inheritable) of the calling thread."""
+    header = ctypes.create_string_buffer(struct.pack("=Ii", 0x20080522, 0), 8)
+    data = ctypes.create_string_buffer(24)
+    _check(_libc.capget(header, data), "capget")
+    words = struct.unpack("=6I", data.raw)
+    return words[0] | words[3] << 32, words[1] | words[4] << 32, words[2] | words[5] << 32
+
+
+def seccomp(operation: int, flags: int, program: bytes) -> int:
+    """seccomp(2) with a BPF program: an array of ``struct sock_filter``, 8 bytes each."""
+    buffer = ctypes.create_string_buffer(program, len(program))
+    fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
+    return _check(_syscall(_OLD["seccomp"], operation, flags, fprog), "seccomp")
+
+
+def bpf(command: int, attributes: bytes) -> int:
+    """bpf(2); the result is a descriptor for the commands that make one (close-on-exec)."""
+    return _check(_syscall(_OLD["bpf"], command, attributes, len(attributes)), "bpf", f"command {command}")
+
+
+def execveat(fd: int, argv: Sequence[str], env: dict[str, str]) -> None:
+    """execveat(2) of the open file ``fd`` itself (AT_EMPTY_PATH). Comes back only by raising."""
+    arguments = (ctypes.c_char_p * (len(argv) + 1))(*[os.fsencode(item) for item in argv], None)
+    pairs = [os.fsencode(f"{key}={value}") for key, value in env.items()]
+    environment = (ctypes.c_char_p * (len(pairs) + 1))(*pairs, None)
+    result = _libc.syscall(
+        ctypes.c_long(_OLD["execveat"]),
+        ctypes.c_long(fd),
+        b"",
+        arguments,
+        environment,
+        ctypes.c_long(AT_EMPTY_PATH),
+    )
+    _check(result, "execveat", argv[0] if argv else "")
+
+
+# -- descriptors ----------------------------------------------------------------------------------
+
+
+def openat2(dirfd: int, path: Path, flags: int, mode: int, resolve: int) -> int:
+    """openat2(2); since Linux 5.6. The descriptor is close-on-exec."""
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve)
+    return _check(_syscall(_OPENAT2, dirfd, os.fsencode(path), how, len(how)), "open", _text(path))
+
+
+def close_range(first: int, last: int, flags: int) -> None:
+    """close_range(2); with CLOSE_RANGE_CLOEXEC they are only marked. ``last`` is inclusive."""
+    result = _syscall(_CLOSE_RANGE, first, last, flags)
+    if result == -1 and ctypes.get_errno() in (38, 22):  # ENOSYS before 5.9, EINVAL for the flag before 5.11
+        _close_range_by_hand(first, last, flags)
+    else:
+        _check(result, "close_range", f"{first}-{last}")
+
+
+def _close_range_by_hand(first: int, last: int, flags: int) -> None:
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if first <= fd <= last:
+            try:
+                if flags & CLOSE_RANGE_CLOEXEC:
+                    os.set_inheritable(fd, False)
+                else:
+                    os.close(fd)
+            except OSError:
+                continue
