@@ -251,7 +251,11 @@ class _Word:
         if not pattern:
             return value
         return re.sub(
-            _regex(pattern, greedy=True), lambda _: replacement, value, count=0 if everywhere else 1, flags=re.S
+            _regex(pattern, greedy=True),
+            lambda _: replacement,
+            value,
+            count=0 if everywhere else 1,
+            flags=re.S,
         )
 
     def _value(self, name: str) -> str | None:
