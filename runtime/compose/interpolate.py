@@ -1,4 +1,4 @@
-"""Variables in compose files: ``$V``, ``${V}``, ``${V:-word}``, ``:?``, ``:+``, the same without colon, ``$$``.
+"""Variables in compose files: ``$V``, ``${V}``, ``${V:-word}``, ``:?``, ``:+``, these without colon, ``$$``.
 
 Words are substituted in turn. Only values are; keys never. Source: compose-spec, 12-interpolation.md.
 """

@@ -2,7 +2,7 @@
 
 Scalars follow YAML 1.2's core schema, as docker compose reads them (``yes`` and ``22:22`` are strings);
 octal ``0440`` is kept for modes. Only plain data is read: a tag other than ``!reset``, ``!override`` and
-the standard ones is an error. What aliases expand to is limited, so that a small file cannot ask for gigabytes.
+the standard ones is an error. What aliases expand to is limited: a small file cannot ask for gigabytes.
 """
 
 from __future__ import annotations
