@@ -1,0 +1,165 @@
+"""What a layer's bytes pass on their way to the extractor: digest, kept blob, decompression, diff id.
+
+A thread of its own reads ahead: hashing and inflating release the interpreter's lock, so the extractor's
+system calls run beside them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from runtime.images.compression import CHUNK, Compression, Readable, decompressed
+from runtime.images.content import BlobWriter
+
+if TYPE_CHECKING:
+    from runtime.context import Context
+
+__all__ = ["LayerStream"]
+
+_AHEAD = 8
+_KEPT = ("gzip", "zstd")
+_MEDIA = "application/vnd.oci.image.layer.v1.tar"
+
+
+class LayerStream:
+    """Read the plain tar from it; after the end, ``finish`` and the properties tell what it was.
+
+    The blob is kept as it came when that was gzip or zstd; anything else is kept as quick gzip,
+    the form that every registry and engine reads.
+    """
+
+    def __init__(self, ctx: Context, source: Readable, on_bytes: Callable[[int], None] | None = None) -> None:
+        self._source = _Source(source, on_bytes)
+        self._blob = BlobWriter(ctx)
+        self._diff = hashlib.sha256()
+        self._queue: queue.Queue[bytes | BaseException] = queue.Queue(_AHEAD)
+        self._stopped = threading.Event()
+        self._ended = False
+        self._rest = b""
+        self._compression: Compression = ""
+        self._thread = threading.Thread(target=self._run, name="layer-reader", daemon=True)
+        self._thread.start()
+
+    def read(self, n: int = CHUNK, /) -> bytes:
+        """The next piece, at most ``n`` bytes; b"" at the end."""
+        if not self._rest:
+            if self._ended:
+                return b""
+            item = self._queue.get()
+            if isinstance(item, BaseException):
+                self._ended = True
+                raise item
+            if not item:
+                self._ended = True
+            self._rest = item
+        if 0 <= n < len(self._rest):
+            data, self._rest = self._rest[:n], self._rest[n:]
+            return data
+        data, self._rest = self._rest, b""
+        return data
+
+    def finish(self) -> None:
+        """Read to the end and wait for the digests."""
+        while self.read(CHUNK):
+            pass
+        self._thread.join()
+
+    def close(self) -> None:
+        """Stop reading; drop the blob unless it was committed."""
+        self._stopped.set()
+        while self._thread.is_alive():
+            try:
+                self._queue.get(timeout=0.05)
+            except queue.Empty:
+                continue
+        self._thread.join()
+        self._blob.abandon()
+
+    @property
+    def diff_id(self) -> str:
+        return f"sha256:{self._diff.hexdigest()}"
+
+    @property
+    def source_digest(self) -> str:
+        """Of the bytes as they came; "" for a compression that no layer may have."""
+        if self._compression in _KEPT:
+            return self._blob.digest
+        return self.diff_id if self._compression == "" else ""
+
+    @property
+    def media_type(self) -> str:
+        return f"{_MEDIA}+zstd" if self._compression == "zstd" else f"{_MEDIA}+gzip"
+
+    @property
+    def blob_size(self) -> int:
+        return self._blob.size
+
+    def commit(self) -> str:
+        """Keep the blob; returns its digest."""
+        return self._blob.commit()
+
+    def _run(self) -> None:
+        try:
+            self._pump()
+            self._put(b"")
+        except BaseException as error:  # handed to the reader, which raises it
+            self._put(error)
+
+    def _pump(self) -> None:
+        from isal import isal_zlib
+
+        self._compression, plain = decompressed(self._source)
+        compressor = None
+        if self._compression in _KEPT:
+            self._source.blob = self._blob
+            self._blob.write(self._source.seen)
+        else:
+            compressor = isal_zlib.compressobj(1, wbits=31)
+        self._source.seen = b""
+        self._source.peeking = False
+        while not self._stopped.is_set():
+            chunk = plain.read(CHUNK)
+            if not chunk:
+                break
+            self._diff.update(chunk)
+            if compressor is not None:
+                self._blob.write(compressor.compress(chunk))
+            self._put(chunk)
+        if compressor is not None:
+            self._blob.write(compressor.flush())
+        while not self._stopped.is_set() and self._source.read(CHUNK):
+            pass
+
+    def _put(self, item: bytes | BaseException) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+
+class _Source:
+    """The source, with what was read counted and copied to the blob."""
+
+    def __init__(self, source: Readable, on_bytes: Callable[[int], None] | None) -> None:
+        self._source = source
+        self._on_bytes = on_bytes
+        self.blob: BlobWriter | None = None
+        self.seen = b""
+        self.peeking = True
+        """While the compression is found out, what was read is remembered."""
+
+    def read(self, n: int = -1, /) -> bytes:
+        data = self._source.read(n)
+        if self.peeking:
+            self.seen += data
+        elif self.blob is not None:
+            self.blob.write(data)
+        if self._on_bytes is not None:
+            self._on_bytes(len(data))
+        return data

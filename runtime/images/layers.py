@@ -1,0 +1,185 @@
+"""Layers: unpacked once per diff id, one directory each, in overlayfs form.
+
+A layer is known by its diff id, the digest of its uncompressed tar. One that came as an archive keeps its
+blob in the content store, since another writer's bytes cannot be made again; one that we made keeps none:
+:func:`open_layer_tar` makes the same bytes from the directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.errors import Cancelled, InvalidInput, NotFound
+from runtime.images.compression import Readable, decompressed
+from runtime.images.content import open_blob
+from runtime.images.layer_stream import LayerStream
+from runtime.images.leases import lease, temporary_name
+from runtime.images.pack import LayerTar, TarStream
+from runtime.images.tar_reader import TarReader
+from runtime.images.trees import remove_tree
+from runtime.images.unpack import unpack
+from runtime.model.event import CancelEvent
+from runtime.store import images as rows
+
+if TYPE_CHECKING:
+    from runtime.context import Context
+
+__all__ = [
+    "MEDIA_TYPE_TAR",
+    "LayerInfo",
+    "adopt_layer",
+    "has_layer",
+    "layer_info",
+    "layer_path",
+    "layer_paths",
+    "open_layer_tar",
+    "temporary_directory",
+    "unpack_layer",
+]
+
+MEDIA_TYPE_TAR = "application/vnd.oci.image.layer.v1.tar"
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """``size`` is the bytes of its regular files, each counted once."""
+
+    diff_id: str
+    size: int
+    directory: Path
+
+
+def layer_path(ctx: Context, diff_id: str) -> Path:
+    """The unpacked directory. Raises NotFound."""
+    return layer_info(ctx, diff_id).directory
+
+
+def layer_paths(ctx: Context, diff_ids: tuple[str, ...] | list[str]) -> list[Path]:
+    """The same for several, in the same order."""
+    return [layer_path(ctx, diff_id) for diff_id in diff_ids]
+
+
+def layer_info(ctx: Context, diff_id: str) -> LayerInfo:
+    """Raises NotFound."""
+    row = rows.get_layer(ctx.db, diff_id)
+    if row is None:
+        raise NotFound(f"no such layer: {diff_id}", subject=diff_id)
+    return LayerInfo(diff_id, row.size, ctx.paths.layers / row.directory)
+
+
+def has_layer(ctx: Context, diff_id: str) -> bool:
+    return rows.get_layer(ctx.db, diff_id) is not None
+
+
+def temporary_directory(ctx: Context) -> Path:
+    """A new empty directory (0755) to make a layer in; it goes away by :func:`runtime.images.sweep.sweep`
+    when its process has died."""
+    directory = ctx.paths.layers / temporary_name()
+    directory.mkdir()
+    directory.chmod(0o755)
+    return directory
+
+
+def adopt_layer(ctx: Context, directory: Path, *, cancel: CancelEvent | None = None) -> LayerInfo:
+    """Take a directory in overlayfs form (an upper directory, say) as a layer: it is renamed, or removed when
+    the same layer is there already. Must be on the file system of ``Paths.layers``.
+
+    Raises Failed for a directory that overlayfs wrote with redirects.
+    """
+    digest = hashlib.sha256()
+    tar_size = 0
+    archive = LayerTar(directory, _checker(cancel))
+    for chunk in archive:
+        digest.update(chunk)
+        tar_size += len(chunk)
+    with lease(ctx):
+        row = rows.LayerRow(
+            diff_id=f"sha256:{digest.hexdigest()}",
+            directory=secrets.token_hex(5),
+            size=archive.size,
+            media_type=MEDIA_TYPE_TAR,
+            blob_size=tar_size,
+        )
+        return _insert(ctx, row, directory)
+
+
+def unpack_layer(
+    ctx: Context,
+    stream: Readable,
+    *,
+    diff_id: str | None = None,
+    blob_digest: str | None = None,
+    cancel: CancelEvent | None = None,
+    on_bytes: Callable[[int], None] | None = None,
+) -> LayerInfo:
+    """A layer from its tar, plain or compressed, safely; an expected ``diff_id`` or ``blob_digest`` (of the
+    bytes as they come) is checked before anything is kept. ``on_bytes`` hears how much was read.
+
+    Raises InvalidInput for a hostile, damaged or different archive, Failed when the disk is full.
+    """
+    check = _checker(cancel)
+    with lease(ctx):
+        scratch = temporary_directory(ctx)
+        layer = LayerStream(ctx, stream, on_bytes)
+        try:
+            unpacked = unpack(TarReader(layer), scratch, check=check)
+            layer.finish()
+            if diff_id is not None and layer.diff_id != diff_id:
+                raise InvalidInput(
+                    f"a layer does not match its digest: expected {diff_id}, got {layer.diff_id}",
+                    subject=diff_id,
+                )
+            if blob_digest is not None and layer.source_digest != blob_digest:
+                raise InvalidInput(
+                    f"a layer does not match its digest: expected {blob_digest}, got {layer.source_digest}",
+                    subject=blob_digest,
+                )
+            row = rows.LayerRow(
+                diff_id=layer.diff_id,
+                directory=secrets.token_hex(5),
+                size=unpacked.size,
+                blob_digest=layer.commit(),
+                media_type=layer.media_type,
+                blob_size=layer.blob_size,
+            )
+            return _insert(ctx, row, scratch)
+        finally:
+            layer.close()
+            remove_tree(scratch)
+
+
+def open_layer_tar(ctx: Context, diff_id: str) -> Readable:
+    """The layer's uncompressed tar, whose digest is the diff id: its blob's, or made anew."""
+    row = rows.get_layer(ctx.db, diff_id)
+    if row is None:
+        raise NotFound(f"no such layer: {diff_id}", subject=diff_id)
+    if row.blob_digest:
+        return decompressed(open_blob(ctx, row.blob_digest))[1]
+    return TarStream(LayerTar(ctx.paths.layers / row.directory))
+
+
+def _insert(ctx: Context, row: rows.LayerRow, directory: Path) -> LayerInfo:
+    """Row and directory together; the one that was there first stays."""
+    with ctx.db.write() as tx:
+        fresh = rows.insert_layer(tx, row)
+        if fresh:
+            directory.rename(ctx.paths.layers / row.directory)
+    if not fresh:
+        remove_tree(directory)
+    return layer_info(ctx, row.diff_id)
+
+
+def _checker(cancel: CancelEvent | None) -> Callable[[], None] | None:
+    if cancel is None:
+        return None
+
+    def check() -> None:
+        if cancel.is_set():
+            raise Cancelled("cancelled")
+
+    return check

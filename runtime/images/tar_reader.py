@@ -1,0 +1,339 @@
+"""Reading tar archives: ustar, pax and GNU headers, from a stream, fast.
+
+Formats: POSIX.1-2017 pax(1), tar(5), GNU tar manual "Standard Format". Names are bytes. Nothing is
+interpreted here: whether a name may be used is the extractor's business.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+from runtime.errors import InvalidInput
+from runtime.images.compression import CHUNK, Readable
+
+__all__ = [
+    "BLOCK",
+    "BLOCK_DEVICE",
+    "CHARACTER_DEVICE",
+    "DIRECTORY",
+    "FIFO",
+    "HARD_LINK",
+    "REGULAR",
+    "SYMLINK",
+    "Entry",
+    "TarReader",
+]
+
+BLOCK = 512
+REGULAR, HARD_LINK, SYMLINK, CHARACTER_DEVICE, BLOCK_DEVICE, DIRECTORY, FIFO = b"0123456"
+_PAX, _PAX_GLOBAL, _GNU_NAME, _GNU_LINK, _GNU_SPARSE = b"xgLKS"
+_CONTIGUOUS = b"7"[0]
+_HEADER_ONLY = frozenset((HARD_LINK, SYMLINK, CHARACTER_DEVICE, BLOCK_DEVICE, DIRECTORY, FIFO))
+_ZERO = bytes(BLOCK)
+_MAX_EXTENSION = 1 << 20
+"""Bytes of one pax or GNU long-name header; Go's archive/tar has the same limit."""
+_XATTR = b"SCHILY.xattr."
+
+
+class Entry:
+    """One header. ``type`` is a byte (REGULAR ...), ``size`` the payload's bytes, ``mtime`` nanoseconds."""
+
+    __slots__ = (
+        "gid",
+        "linkname",
+        "major",
+        "minor",
+        "mode",
+        "mtime",
+        "name",
+        "size",
+        "type",
+        "uid",
+        "xattrs",
+    )
+
+    def __init__(self) -> None:
+        self.name = b""
+        self.type = REGULAR
+        self.mode = 0
+        self.uid = 0
+        self.gid = 0
+        self.size = 0
+        self.mtime = 0
+        self.linkname = b""
+        self.major = 0
+        self.minor = 0
+        self.xattrs: dict[bytes, bytes] | None = None
+
+
+class TarReader:
+    """Iterate for entries; between two of them ``payload`` or ``copy_to`` give the current one's data.
+
+    Raises InvalidInput for what is no tar archive or ends too early. When iteration has ended, the stream
+    was read to its end (a digest over it is complete).
+    """
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._chunk = b""
+        self._position = 0
+        self._remaining = 0
+        self._padding = 0
+        self._offset = 0
+        self._globals: dict[bytes, bytes] = {}
+
+    @property
+    def offset(self) -> int:
+        """Where in the (plain) stream the next byte to be read lies."""
+        return self._offset + self._position
+
+    def __iter__(self) -> Iterator[Entry]:
+        extensions: dict[bytes, bytes] = {}
+        while True:
+            self._skip(self._remaining + self._padding)
+            self._remaining = self._padding = 0
+            block = self._header_block()
+            if block is None:
+                if extensions:
+                    raise _damaged("an extended header is followed by no entry")
+                self._drain()
+                return
+            kind = block[156]
+            if kind in (_PAX, _PAX_GLOBAL, _GNU_NAME, _GNU_LINK):
+                data = self._extension(block)
+                if kind == _PAX:
+                    extensions.update(_pax_records(data))
+                elif kind == _PAX_GLOBAL:
+                    self._globals.update(_pax_records(data))
+                else:
+                    key = b"path" if kind == _GNU_NAME else b"linkpath"
+                    extensions[key] = data.split(b"\0", 1)[0]
+                continue
+            entry = _parse(block)
+            if extensions or self._globals:
+                _apply(entry, {**self._globals, **extensions} if self._globals else extensions)
+                extensions = {}
+            if entry.type in _HEADER_ONLY:
+                entry.size = 0
+            self._remaining = entry.size
+            self._padding = -entry.size % BLOCK
+            yield entry
+
+    def payload(self) -> Iterator[memoryview]:
+        """The current entry's data, in pieces."""
+        while self._remaining:
+            if self._position >= len(self._chunk):
+                self._fill()
+            piece = memoryview(self._chunk)[self._position : self._position + self._remaining]
+            self._position += len(piece)
+            self._remaining -= len(piece)
+            yield piece
+
+    def copy_to(self, fd: int, check: Callable[[], None] | None = None) -> None:
+        """Write the current entry's data to ``fd``; ``check`` is called now and then and may raise."""
+        for piece in self.payload():
+            if check is not None and self._remaining:
+                check()
+            written = os.write(fd, piece)
+            while written < len(piece):
+                piece = piece[written:]
+                written = os.write(fd, piece)
+
+    def read_payload(self, limit: int) -> bytes:
+        """All of the current entry's data. Raises InvalidInput above ``limit`` bytes."""
+        if self._remaining > limit:
+            raise InvalidInput(f"an archive member is larger than {limit} bytes")
+        return b"".join(self.payload())
+
+    def _header_block(self) -> bytes | None:
+        """None at the end: two zero blocks, or no more data."""
+        block = self._take(BLOCK, at_end=True)
+        if not block:
+            return None
+        if block == _ZERO:
+            second = self._take(BLOCK, at_end=True)
+            if second and second != _ZERO:
+                raise _damaged("an empty header in the middle")
+            return None
+        return block
+
+    def _extension(self, block: bytes) -> bytes:
+        size = _number(block[124:136])
+        _check(block)
+        if size > _MAX_EXTENSION:
+            raise _damaged(f"an extended header of {size} bytes")
+        data = self._take(size)
+        self._skip(-size % BLOCK)
+        return data
+
+    def _take(self, count: int, *, at_end: bool = False) -> bytes:
+        """``count`` bytes; b"" when ``at_end`` allows the stream to end here."""
+        start = self._position
+        end = start + count
+        if end <= len(self._chunk):
+            self._position = end
+            return self._chunk[start:end]
+        parts = [self._chunk[start:]]
+        missing = count - len(parts[0])
+        self._position = len(self._chunk)
+        while missing:
+            if not self._more():
+                if at_end and missing == count:
+                    return b""
+                raise _damaged("it ends too early")
+            part = self._chunk[:missing]
+            self._position = len(part)
+            missing -= len(part)
+            parts.append(part)
+        return b"".join(parts)
+
+    def _skip(self, count: int) -> None:
+        while count:
+            if self._position >= len(self._chunk):
+                self._fill()
+            step = min(count, len(self._chunk) - self._position)
+            self._position += step
+            count -= step
+
+    def _fill(self) -> None:
+        if not self._more():
+            raise _damaged("it ends too early")
+
+    def _more(self) -> bool:
+        chunk = self._stream.read(CHUNK)
+        if not chunk:
+            return False
+        self._offset += len(self._chunk)
+        self._chunk = chunk
+        self._position = 0
+        return True
+
+    def _drain(self) -> None:
+        while chunk := self._stream.read(CHUNK):
+            self._offset += len(self._chunk)
+            self._chunk = chunk
+        self._position = len(self._chunk)
+
+
+def _damaged(detail: str) -> InvalidInput:
+    return InvalidInput(f"not a readable tar archive: {detail}")
+
+
+def _check(block: bytes) -> None:
+    """The header's checksum: the sum of its bytes with the field itself taken as blanks."""
+    try:
+        expected = int(block[148:156].strip(b" \0") or b"0", 8)
+    except ValueError:
+        raise _damaged("a header without a checksum") from None
+    if sum(block) - sum(block[148:156]) + 256 != expected:
+        # Some old writers summed signed bytes.
+        signed = sum(byte - 256 if byte > 127 else byte for byte in block[:148] + block[156:]) + 256
+        if signed != expected:
+            raise _damaged("a header with a wrong checksum")
+
+
+def _number(field: bytes) -> int:
+    """Octal digits, or base 256 when the first bit is set (GNU); the second bit is the sign."""
+    first = field[0]
+    if first & 0x80:
+        value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
+        if first & 0x40:
+            value -= 1 << (8 * len(field) - 1)
+        return value
+    try:
+        return int(field.strip(b" \0") or b"0", 8)
+    except ValueError:
+        raise _damaged(f"a number that is none: {field!r}") from None
+
+
+def _parse(block: bytes) -> Entry:
+    _check(block)
+    entry = Entry()
+    name = block[:100].split(b"\0", 1)[0]
+    magic = block[257:263]
+    if magic == b"ustar\0" and block[345]:
+        name = block[345:500].split(b"\0", 1)[0] + b"/" + name
+    entry.name = name
+    entry.mode = _number(block[100:108])
+    entry.uid = _number(block[108:116])
+    entry.gid = _number(block[116:124])
+    entry.size = _number(block[124:136])
+    entry.mtime = _number(block[136:148]) * 1_000_000_000
+    kind = block[156]
+    if kind in (0, _CONTIGUOUS):
+        kind = REGULAR
+    if kind == REGULAR and name.endswith(b"/"):
+        kind = DIRECTORY
+    entry.type = kind
+    if kind in (HARD_LINK, SYMLINK):
+        entry.linkname = block[157:257].split(b"\0", 1)[0]
+    elif kind in (CHARACTER_DEVICE, BLOCK_DEVICE):
+        entry.major = _number(block[329:337])
+        entry.minor = _number(block[337:345])
+    elif kind == _GNU_SPARSE:
+        raise InvalidInput("sparse files in tar archives are not supported", hint="write it without --sparse")
+    if entry.size < 0:
+        raise _damaged("a negative size")
+    return entry
+
+
+def _pax_records(data: bytes) -> dict[bytes, bytes]:
+    """``LENGTH KEY=VALUE\\n`` records; an empty value deletes what a global header said."""
+    records: dict[bytes, bytes] = {}
+    position = 0
+    while position < len(data):
+        space = data.find(b" ", position, position + 20)
+        try:
+            length = int(data[position:space]) if space > 0 else 0
+        except ValueError:
+            length = 0
+        end = position + length
+        key, equals, value = data[space + 1 : end - 1].partition(b"=")
+        if length < 5 or end > len(data) or data[end - 1 : end] != b"\n" or not equals:
+            if not data[position:].strip(b"\0"):
+                break
+            raise _damaged("a pax header that cannot be read")
+        records[key] = value
+        position = end
+    return records
+
+
+def _apply(entry: Entry, records: dict[bytes, bytes]) -> None:
+    try:
+        for key, value in records.items():
+            if key == b"path":
+                if value:
+                    entry.name = value
+                    if entry.type == REGULAR and value.endswith(b"/"):
+                        entry.type = DIRECTORY
+            elif key == b"linkpath":
+                entry.linkname = value or entry.linkname
+            elif key == b"size":
+                entry.size = int(value) if value else entry.size
+            elif key == b"uid":
+                entry.uid = int(value) if value else entry.uid
+            elif key == b"gid":
+                entry.gid = int(value) if value else entry.gid
+            elif key == b"mtime":
+                entry.mtime = _nanoseconds(value) if value else entry.mtime
+            elif key.startswith(_XATTR):
+                if entry.xattrs is None:
+                    entry.xattrs = {}
+                entry.xattrs[key[len(_XATTR) :]] = value
+            elif key.startswith(b"GNU.sparse."):
+                raise InvalidInput(
+                    "sparse files in tar archives are not supported", hint="write it without --sparse"
+                )
+    except ValueError:
+        raise _damaged(f"a pax header with a wrong {key.decode('ascii', 'replace')}") from None
+    if entry.size < 0:
+        raise _damaged("a negative size")
+
+
+def _nanoseconds(text: bytes) -> int:
+    """Seconds with a decimal fraction, without rounding through a float."""
+    whole, _, fraction = text.partition(b".")
+    seconds = int(whole or b"0") * 1_000_000_000
+    part = int(fraction[:9].ljust(9, b"0")) if fraction else 0
+    return seconds - part if whole.startswith(b"-") else seconds + part
