@@ -77,8 +77,26 @@ class Engine:
 
         return build(self.context, options, progress=progress, cancel=cancel)
 
+    def warm(self) -> None:
+        """Keep a process ready that starts containers faster and lets their monitors share memory.
+
+        For a program that will start several. It ends with :meth:`close` or with us.
+        """
+        from runtime.containers.launch import Starter
+
+        root = str(self.context.paths.state)
+        if root not in Starter.running:
+            Starter(root)
+
     def close(self) -> None:
         """Close this thread's database connection and end the warm starter, if there is one."""
+        import sys
+
+        launch = sys.modules.get("runtime.containers.launch")
+        if launch is not None:
+            starter = launch.Starter.running.get(str(self.context.paths.state))
+            if starter is not None:
+                starter.close()
         self.context.db.close()
 
 
@@ -174,13 +192,18 @@ class Containers(_Verbs):
         the container has ended (and will not be restarted) or ``cancel`` is set."""
         from runtime.containers.logs import logs
 
-        return logs(self._context, reference, tail=tail, since=since, until=until, follow=follow, cancel=cancel)
+        return logs(
+            self._context, reference, tail=tail, since=since, until=until, follow=follow, cancel=cancel
+        )
 
-    def log_follower(self, reference: str) -> LogFollower:
-        """Random access into a container's log for a viewer: no thread, polled by the caller."""
+    def log_follower(
+        self, reference: str, *, tail: int | None = None, since: int | None = None
+    ) -> LogFollower:
+        """A container's log for a viewer: no thread, polled by the caller. It begins at the beginning, or
+        ``tail`` lines before the end, or at the time ``since`` (nanoseconds)."""
         from runtime.containers.logs import LogFollower
 
-        return LogFollower.open(self._context, reference)
+        return LogFollower.open(self._context, reference, tail=tail, since=since)
 
     def exec(
         self,
@@ -271,7 +294,11 @@ class Images(_Verbs):
         return get_image(self._context, reference, history_sizes=True)
 
     def load(
-        self, source: IO[bytes], *, progress: ProgressCallback | None = None, cancel: CancelEvent | None = None
+        self,
+        source: IO[bytes],
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
     ) -> list[str]:
         """docker's and OCI's archives (plain, gzip or zstd); returns the references or ids loaded."""
         from runtime.images.load import load
@@ -305,7 +332,13 @@ class Images(_Verbs):
         from runtime.images.import_ import import_
 
         return import_(
-            self._context, source, reference, message=message, changes=changes, progress=progress, cancel=cancel
+            self._context,
+            source,
+            reference,
+            message=message,
+            changes=changes,
+            progress=progress,
+            cancel=cancel,
         )
 
     def bootstrap(

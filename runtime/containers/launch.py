@@ -9,14 +9,16 @@ from __future__ import annotations
 import _socket
 import os
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from runtime.context import Context
 from runtime.errors import CommandNotFound, CommandNotRunnable, EngineError, Failed
 from runtime.monitor import wire
 
-__all__ = ["Launch", "settle_command"]
+__all__ = ["Launch", "Starter", "settle_command", "start_error"]
 
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
 _MONITOR = _PACKAGE_ROOT / "runtime" / "monitor" / "__main__.py"
@@ -40,12 +42,70 @@ def _read_only_program(path: str) -> int:
     A container that gets hold of ``/proc/PID/exe`` of one of our processes then cannot write through it
     to the host's interpreter (CVE-2019-5736).
     """
-    from runtime.kernel import mounts, syscalls
+    from runtime.kernel import filesystems, syscalls
 
+    program = filesystems.clone_tree(syscalls.AT_FDCWD, path, recursive=False)
+    # Before Linux 5.12 there is no mount_setattr(2) and the clone stays as writable as the file.
+    filesystems.set_attributes(program, syscalls.MS_RDONLY, recursive=False)
+    return program
+
+
+def _spawn(name: str, root_state: str, sock: _socket.socket) -> int:
+    """A monitor process of its own, ``sock`` its descriptor 3; the pid."""
+    python = _interpreter()
+    program = _read_only_program(python)
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
-        return mounts.read_only_clone(path)
-    except syscalls.SyscallError:  # before Linux 5.12 there is no mount_setattr(2)
-        return os.open(path, os.O_PATH | os.O_CLOEXEC)
+        return os.posix_spawn(
+            f"/proc/self/fd/{program}",
+            [python, "-I", "-S", str(_MONITOR), name, root_state],
+            {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            file_actions=[
+                *((os.POSIX_SPAWN_DUP2, null, fd) for fd in range(3)),
+                (os.POSIX_SPAWN_DUP2, sock.fileno(), 3),
+            ],
+            setsid=True,
+            setsigmask=[],
+        )
+    finally:
+        os.close(null)
+        os.close(program)
+
+
+class Starter:
+    """A process with the monitor's code loaded that forks monitors for us (see ``monitor/__main__.py``).
+
+    Worth it for a program that starts several containers; it ends with us.
+    """
+
+    running: ClassVar[dict[str, Starter]] = {}
+
+    def __init__(self, root_state: str) -> None:
+        self._root = root_state
+        self._lock = threading.Lock()
+        self._sock, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        try:
+            self._pid = _spawn("--starter", root_state, theirs)
+        finally:
+            theirs.close()
+        Starter.running[root_state] = self
+
+    def hand(self, sock: _socket.socket) -> bool:
+        """False when it is gone; the caller spawns by itself then."""
+        try:
+            with self._lock:
+                wire.send_with_fds(self._sock, b"+", [sock.fileno()])
+        except OSError:
+            Starter.running.pop(self._root, None)
+            return False
+        return True
+
+    def close(self) -> None:
+        """End it and reap it; what it forked lives on."""
+        Starter.running.pop(self._root, None)
+        self._sock.close()
+        with suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
 
 
 class Launch:
@@ -55,29 +115,17 @@ class Launch:
         self._plan = plan
         self._buffer = wire.FrameBuffer()
         self.pid = 0
+        self._spawned = 0
         self.warnings: list[str] = []
-        self.sock = self._spawn()
+        self.sock = self._begin()
 
-    def _spawn(self) -> _socket.socket:
+    def _begin(self) -> _socket.socket:
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-        python = _interpreter()
-        program = _read_only_program(python)
-        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
-            os.posix_spawn(
-                f"/proc/self/fd/{program}",
-                [python, "-I", "-S", str(_MONITOR), self._plan["id"], self._plan["root_state"]],
-                {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
-                file_actions=[
-                    *((os.POSIX_SPAWN_DUP2, null, fd) for fd in range(3)),
-                    (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3),
-                ],
-                setsid=True,
-                setsigmask=[],
-            )
+            starter = Starter.running.get(self._plan["root_state"])
+            if starter is None or not starter.hand(theirs):
+                self._spawned = _spawn(self._plan["id"], self._plan["root_state"], theirs)
         finally:
-            os.close(null)
-            os.close(program)
             theirs.close()
         try:
             wire.send_with_fds(ours, wire.request(self._plan), [])
@@ -107,6 +155,7 @@ class Launch:
     def ready(self) -> None:
         """Everything is set up but the program does not run yet. Raises what stood in the way."""
         reply, _fds = self._reply("ready")
+        self._reap()
         self.pid = reply["pid"]
         self.warnings = list(reply["warnings"])
 
@@ -114,6 +163,13 @@ class Launch:
         """Run the program. Raises CommandNotFound, CommandNotRunnable."""
         wire.send_with_fds(self.sock, wire.request({"op": "go", "window": window}), [])
         self._reply("started")
+
+    def _reap(self) -> None:
+        """What we spawned forked the monitor and ended at once."""
+        if self._spawned:
+            with suppress(ChildProcessError):
+                os.waitpid(self._spawned, 0)
+            self._spawned = 0
 
     def abandon(self) -> None:
         """The monitor sees us go and undoes what it made; wait until it has ended."""
@@ -124,6 +180,7 @@ class Launch:
         except OSError:
             pass
         self.sock.close()
+        self._reap()
 
     @property
     def buffer(self) -> wire.FrameBuffer:

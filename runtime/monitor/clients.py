@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runtime.monitor.shapes import Request
+
 __all__ = ["Client", "Clients"]
 
 _BACKLOG = 1 << 20
@@ -177,6 +179,6 @@ class Clients:
                 pass
 
     @staticmethod
-    def fields(payload: bytes) -> dict[str, object]:
+    def fields(payload: bytes) -> Request:
         found = marshal.loads(payload)
         return found if isinstance(found, dict) else {}

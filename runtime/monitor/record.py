@@ -6,7 +6,6 @@ a monitor that goes on living does not keep SQLite's memory.
 
 from __future__ import annotations
 
-import _sqlite3
 import marshal
 import os
 import time
@@ -30,7 +29,7 @@ __all__ = [
 _EVENT = (
     "INSERT INTO event (time, type, action, actor, attributes)"
     " SELECT ?, 'container', ?, id, json_set(?, '$.name', name, '$.image', json_extract(config, '$.image'))"
-    " FROM container WHERE id = ?"
+    " FROM container WHERE id = ? AND internal = 0"
 )
 
 
@@ -62,6 +61,8 @@ def update(
 
     JSON values are given as str, int, or :func:`json_text`.
     """
+    import _sqlite3  # here and not above: it costs a resident monitor half a megabyte
+
     connection = _sqlite3.connect(database, 30, 0, None)
     try:
         connection.execute("BEGIN IMMEDIATE")
