@@ -1,7 +1,7 @@
 """Short forms made long, and relative paths made absolute, before files are merged.
 
-So that a list of ports can be merged port by port and ``depends_on: [db]`` with ``depends_on: {db: {...}}``, each
-file is first brought to one form. A value of a wrong type is left as it is, for the checks to name.
+So that a list of ports can be merged port by port and ``depends_on: [db]`` with a mapping, each file is first
+brought to one form. A value of a wrong type is left as it is, for the checks to name.
 """
 
 from __future__ import annotations

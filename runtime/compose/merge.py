@@ -1,8 +1,8 @@
 """Merging: a later file, or a service that extends another, over an earlier one.
 
-Mappings merge, lists append; ``command``, ``entrypoint`` and a health check's ``test`` replace; ports, volumes,
-secrets and configs are unique by what they stand for. ``!reset`` removes what was there, ``!override`` replaces
-it. Both sides are canonical. Source: compose-spec, 13-merge.md.
+Mappings merge, lists append; ``command``, ``entrypoint`` and a health check's ``test`` replace; ports,
+volumes, secrets and configs are unique by what they stand for. ``!reset`` removes what was there,
+``!override`` replaces it. Both sides are canonical. Source: compose-spec, 13-merge.md.
 """
 
 from __future__ import annotations

@@ -10,35 +10,33 @@ __all__ = ["SECTIONS", "SERVICE", "SUPPORTED", "TOP_LEVEL", "UNSUPPORTED"]
 
 TOP_LEVEL = ("name", "version", "include", "services", "networks", "volumes", "secrets", "configs", "models")
 
-SUPPORTED = tuple(
-    """
-    blkio_config build cap_add cap_drop cgroup_parent command configs container_name cpu_period cpu_quota
-    cpu_shares cpus cpuset depends_on deploy devices dns dns_opt dns_search domainname entrypoint env_file
-    environment expose extends extra_hosts group_add healthcheck hostname image init ipc label_file labels
-    links logging mem_limit mem_reservation memswap_limit network_mode networks oom_kill_disable oom_score_adj
-    pid pids_limit platform ports privileged profiles pull_policy read_only restart scale secrets security_opt
-    shm_size stdin_open stop_grace_period stop_signal sysctls tmpfs tty ulimits user uts volumes volumes_from
-    working_dir
-    """.split()
-)
+SUPPORTED = (
+    "blkio_config", "build", "cap_add", "cap_drop", "cgroup_parent", "command", "configs", "container_name",
+    "cpu_period", "cpu_quota", "cpu_shares", "cpus", "cpuset", "depends_on", "deploy", "devices", "dns",
+    "dns_opt", "dns_search", "domainname", "entrypoint", "env_file", "environment", "expose", "extends",
+    "extra_hosts", "group_add", "healthcheck", "hostname", "image", "init", "ipc", "label_file", "labels",
+    "links", "logging", "mem_limit", "mem_reservation", "memswap_limit", "network_mode", "networks",
+    "oom_kill_disable", "oom_score_adj", "pid", "pids_limit", "platform", "ports", "privileged", "profiles",
+    "pull_policy", "read_only", "restart", "scale", "secrets", "security_opt", "shm_size", "stdin_open",
+    "stop_grace_period", "stop_signal", "sysctls", "tmpfs", "tty", "ulimits", "user", "uts", "volumes",
+    "volumes_from", "working_dir",
+)  # fmt: skip
 
-UNSUPPORTED = tuple(
-    """
-    annotations attach cgroup cpu_count cpu_percent cpu_rt_period cpu_rt_runtime credential_spec develop
-    device_cgroup_rules external_links gpus isolation mac_address mem_swappiness models post_start pre_start
-    pre_stop provider pull_refresh_after runtime storage_opt use_api_socket userns_mode
-    """.split()
-)
+UNSUPPORTED = (
+    "annotations", "attach", "cgroup", "cpu_count", "cpu_percent", "cpu_rt_period", "cpu_rt_runtime",
+    "credential_spec", "develop", "device_cgroup_rules", "external_links", "gpus", "isolation",
+    "mac_address", "mem_swappiness", "models", "post_start", "pre_start", "pre_stop", "provider",
+    "pull_refresh_after", "runtime", "storage_opt", "use_api_socket", "userns_mode",
+)  # fmt: skip
 
 SERVICE = (*SUPPORTED, *UNSUPPORTED)
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "build": tuple(
-        """
-        context dockerfile dockerfile_inline args target labels no_cache no_cache_filter pull network tags
-        extra_hosts shm_size additional_contexts secrets cache_from cache_to platforms privileged isolation ssh
-        ulimits entitlements provenance sbom
-        """.split()
+    "build": (
+        "context", "dockerfile", "dockerfile_inline", "args", "target", "labels", "no_cache",
+        "no_cache_filter", "pull", "network", "tags", "extra_hosts", "shm_size", "additional_contexts",
+        "secrets", "cache_from", "cache_to", "platforms", "privileged", "isolation", "ssh", "ulimits",
+        "entitlements", "provenance", "sbom",
     ),
     "deploy": (
         "mode", "replicas", "labels", "resources", "restart_policy", "endpoint_mode", "update_config",
