@@ -7,6 +7,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from runtime.containers import plan as plans
@@ -269,8 +270,6 @@ def _joins(ctx: Context, config: ContainerConfig) -> dict[str, str]:
 
 def _mount_sources(ctx: Context, container: Container) -> dict[str, str]:
     """Target to host directory; named volumes are filled from the image at their first use."""
-    from runtime.containers import volume_fill
-
     sources: dict[str, str] = {}
     for mount in container.config.mounts:
         if mount.type is MountType.BIND:
@@ -282,6 +281,8 @@ def _mount_sources(ctx: Context, container: Container) -> dict[str, str]:
             if not directory.is_dir():
                 raise NotFound(f"no such volume: {mount.source}", subject=mount.source)
             if not mount.no_copy:
+                from runtime.containers import volume_fill
+
                 volume_fill.fill(ctx, container, mount.target, directory)
             sources[mount.target] = str(directory)
     return sources
@@ -298,27 +299,18 @@ def _etc_files(ctx: Context, container: Container) -> dict[str, str]:
         base = ctx.paths.container(other.id)
         names = ("hosts", "hostname", "resolv.conf")
         return {f"/etc/{name}": str(base / name) for name in names if (base / name).exists()}
-    (directory / "hostname").write_text(config.hostname + "\n")
-    (directory / "resolv.conf").write_text(
-        resolv.resolv_conf(
-            dns=config.dns or ctx.config.dns,
-            search=config.dns_search or ctx.config.dns_search,
-            options=config.dns_options or ctx.config.dns_opts,
-            host_network=config.network_mode == "host",
-        )
-    )
+    on_host = config.network_mode == "host"
+    (directory / "hostname").write_text(resolv.hostname_file(config.hostname))
+    (directory / "resolv.conf").write_text(resolv.resolv_conf(config, ctx.config, host_network=on_host))
     hosts = directory / "hosts"
-    if config.network_mode == "host":
-        hosts.write_text(resolv.host_hosts(config.extra_hosts))
-    elif not hosts.exists():
+    if on_host:
+        own = [text.replace("=", ":", 1).partition(":") for text in config.extra_hosts]
         hosts.write_text(
-            resolv.hosts_file(
-                hostname=config.hostname,
-                domainname=config.domainname,
-                endpoints=[],
-                extra_hosts=config.extra_hosts,
-            )
+            Path("/etc/hosts").read_text(errors="replace")
+            + "".join(f"{address}\t{name}\n" for name, _, address in own)
         )
+    elif not hosts.exists():
+        hosts.write_text(resolv.hosts_file(config.hostname, config.domainname, [], config.extra_hosts))
     for name in ("hosts", "hostname", "resolv.conf"):
         (directory / name).chmod(0o644)
     return {f"/etc/{name}": str(directory / name) for name in ("hosts", "hostname", "resolv.conf")}

@@ -7,7 +7,10 @@ without magic links, must be regular, and are read up to a bound.
 
 from __future__ import annotations
 
+import _socket
+import marshal
 import os
+import resource
 import stat
 
 from runtime.kernel import capabilities, seccomp, syscalls
@@ -167,8 +170,6 @@ def _make_directories(path: str) -> None:
 
 def limits(plan: Plan) -> list[str]:
     """rlimits and oom_score_adj; what this machine refuses (no CAP_SYS_RESOURCE) comes back as warnings."""
-    import resource
-
     warnings = []
     for number, soft, hard in plan["rlimits"]:
         try:
@@ -269,3 +270,18 @@ def execute(argv: list[str], env: dict[str, str]) -> None:
         raise Refused(
             f"exec: {argv[0]!r}: {error.strerror.lower() if error.strerror else error}", 126
         ) from error
+
+
+def fail(sync: _socket.socket, error: BaseException) -> None:
+    """Tell the monitor why, and end."""
+    code, message = 125, f"{type(error).__name__}: {error}"
+    if isinstance(error, Refused):
+        code, message = error.code, error.message
+    elif isinstance(error, OSError):
+        message = (
+            str(error) if isinstance(error, syscalls.SyscallError) else f"{error.strerror}: {error.filename}"
+        )
+    try:
+        sync.send(b"F" + marshal.dumps((code, message)))
+    finally:
+        os._exit(code)

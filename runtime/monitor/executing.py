@@ -131,7 +131,7 @@ def _enter(
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         credentials.execute(list(request["argv"]), env)
     except BaseException as error:
-        process.fail(sync, error)
+        credentials.fail(sync, error)
 
 
 def _terminal(request: Request, sync: _socket.socket) -> None:

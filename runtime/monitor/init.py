@@ -34,8 +34,6 @@ _NOT_FORWARDED = {
 
 def serve(plan: Plan, sync: _socket.socket, user: credentials.User, env: dict[str, str]) -> None:
     """Never returns in the first process; returns nothing in the child, which becomes the program."""
-    from runtime.monitor.process import fail
-
     wanted = set(signal.valid_signals()) - _NOT_FORWARDED
     signal.pthread_sigmask(signal.SIG_BLOCK, wanted | {signal.SIGCHLD})
     child = os.fork()
@@ -45,7 +43,7 @@ def serve(plan: Plan, sync: _socket.socket, user: credentials.User, env: dict[st
             credentials.apply(plan, user, plan["seccomp"])
             credentials.execute(list(plan["argv"]), env)
         except BaseException as error:
-            fail(sync, error)
+            credentials.fail(sync, error)
     sync.close()
     syscalls.close_range(3, 0xFFFFFFFF, 0)
     null = os.open("/dev/null", os.O_RDWR)

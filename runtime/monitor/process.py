@@ -16,14 +16,14 @@ import sys
 
 from runtime import cgroups
 from runtime.kernel import mounts, namespaces, syscalls, terminals
-from runtime.monitor import credentials
+from runtime.monitor import credentials, init
 from runtime.monitor.credentials import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.monitor.shapes import Plan
 
-__all__ = ["fail", "reset_signals", "run"]
+__all__ = ["reset_signals", "run"]
 
 _NEW = {
     "mount": syscalls.CLONE_NEWNS,
@@ -48,21 +48,6 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def fail(sync: _socket.socket, error: BaseException) -> None:
-    """Tell the monitor why, and end."""
-    code, message = 125, f"{type(error).__name__}: {error}"
-    if isinstance(error, Refused):
-        code, message = error.code, error.message
-    elif isinstance(error, OSError):
-        message = (
-            str(error) if isinstance(error, syscalls.SyscallError) else f"{error.strerror}: {error.filename}"
-        )
-    try:
-        sync.send(b"F" + marshal.dumps((code, message)))
-    finally:
-        os._exit(code)
-
-
 def run(plan: Plan, sync: _socket.socket, stdio: tuple[int, int, int] | None, netns: int) -> None:
     """Never returns. ``stdio`` is None for a terminal; ``netns`` is kept from an earlier run, or -1."""
     try:
@@ -81,7 +66,7 @@ def run(plan: Plan, sync: _socket.socket, stdio: tuple[int, int, int] | None, ne
             os._exit(125)
         _execute(plan, sync, user)
     except BaseException as error:
-        fail(sync, error)
+        credentials.fail(sync, error)
 
 
 def _isolate(plan: Plan, sync: _socket.socket, netns: int) -> None:
@@ -175,8 +160,6 @@ def _execute(plan: Plan, sync: _socket.socket, user: credentials.User) -> None:
     # The program must not get a descriptor of ours, whatever it is (CVE-2024-21626).
     syscalls.close_range(3, 0xFFFFFFFF, syscalls.CLOSE_RANGE_CLOEXEC)
     if plan["init"]:
-        from runtime.monitor import init
-
         init.serve(plan, sync, user, env)
     credentials.apply(plan, user, plan["seccomp"])
     # Changing ids clears the parent-death signal (prctl(2)); ask again, then see whether it was too late.
