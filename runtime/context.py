@@ -24,6 +24,7 @@ class Context:
         self.config = config
         paths.ensure()
         self.db = Database(paths.database)
+        self.root_id  # noqa: B018 - chosen now: it cannot be written inside somebody's transaction
 
     @classmethod
     def open(cls, root: str | os.PathLike[str] | None = None, config: Config | None = None) -> Context:

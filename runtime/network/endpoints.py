@@ -1,0 +1,291 @@
+"""A container's places on networks: address leases and published ports in the database, then links.
+
+``start`` calls :func:`allocate` and :func:`allocate_ports` in one transaction, :func:`connect` when the
+network namespace exists, :func:`publish` when the container runs; :func:`release` gives all of it back.
+The links die with the namespace, in the kernel.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runtime.errors import Conflict, InvalidInput, Unavailable
+from runtime.model.container import Endpoint, PortBinding
+from runtime.network import bridges, firewall, links, pools
+from runtime.network.ports import EPHEMERAL, probe
+from runtime.store import networks as rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runtime.context import Context
+    from runtime.model.container import NetworkAttachment
+    from runtime.model.network import Network
+    from runtime.store.database import Transaction
+
+__all__ = ["allocate", "allocate_ports", "connect", "disconnect", "publish", "release", "unpublish"]
+
+ANY = ("0.0.0.0", "")
+
+
+def allocate(
+    tx: Transaction,
+    ctx: Context,
+    container_id: str,
+    attachments: Sequence[NetworkAttachment],
+    container_name: str,
+    short_id: str,
+) -> list[Endpoint]:
+    """Lease an address on each network and record it; ``eth0`` is on the first. The only kernel work is
+    making a bridge that is missing. Raises NotFound (network), Conflict (address), InvalidInput,
+    Unavailable (no address or subnet left), Denied."""
+    endpoints: list[Endpoint] = []
+    seen: set[str] = set()
+    for attachment in attachments:
+        network = bridges.ensure_link(tx, ctx, bridges.resolve(tx, ctx, attachment.network))
+        if network.id in seen:
+            continue
+        seen.add(network.id)
+        address = _address(tx, network, attachment.ipv4_address)
+        endpoint = Endpoint(
+            network_id=network.id,
+            network_name=network.name,
+            ipv4_address=address,
+            prefix_length=pools.parse_subnet(network.subnet)[1],
+            gateway=network.gateway,
+            mac_address=pools.mac_of(address),
+            host_interface=f"{bridges.prefix(ctx)}v{secrets.token_hex(3)}",
+            interface=f"eth{len(endpoints)}",
+            aliases=attachment.aliases,
+        )
+        tx.execute(
+            "INSERT INTO endpoint (container_id, network_id, ipv4, mac, host_interface, interface, aliases)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                container_id,
+                network.id,
+                address,
+                endpoint.mac_address,
+                endpoint.host_interface,
+                endpoint.interface,
+                json.dumps(endpoint.aliases),
+            ),
+        )
+        tx.event("network", "connect", network.id, container=container_id, name=network.name)
+        endpoints.append(endpoint)
+    return endpoints
+
+
+def _address(tx: Transaction, network: Network, wanted: str | None) -> str:
+    taken = rows.leased(tx, network.id) | {network.gateway}
+    if wanted is None:
+        free = pools.free_address(network.subnet, taken)
+        if free is None:
+            raise Unavailable(
+                f"no available IPv4 addresses on network {network.name} ({network.subnet})",
+                hint="remove containers, or create a network with a larger --subnet",
+                subject=network.name,
+            )
+        return free
+    if network.name == bridges.DEFAULT:
+        raise InvalidInput(
+            "user specified IP address is supported on user defined networks only",
+            hint="tuidock network create --subnet ... NAME",
+            subject=wanted,
+        )
+    if not pools.overlaps((pools.address_value(wanted), 32), pools.parse_subnet(network.subnet)):
+        raise InvalidInput(
+            f"invalid address {wanted}: it does not belong to network {network.name} ({network.subnet})",
+            subject=wanted,
+        )
+    if wanted in taken:
+        raise Conflict(f"address {wanted} is already in use on network {network.name}", subject=wanted)
+    return wanted
+
+
+def allocate_ports(
+    tx: Transaction,
+    ctx: Context,
+    container_id: str,
+    bindings: Sequence[PortBinding],
+    endpoints: Sequence[Endpoint],
+) -> list[PortBinding]:
+    """Record the bindings, with real host ports for those that asked for any. Ports lead to the first
+    endpoint that has a way outside; without one nothing is published, as docker does it. Raises Conflict
+    when another container or a program of the machine has the port, InvalidInput for a foreign address."""
+    address = _published_address(tx, endpoints)
+    if not bindings or address is None:
+        return []
+    chosen: list[PortBinding] = []
+    for wanted in bindings:
+        binding = replace(wanted, host_ip=wanted.host_ip or "0.0.0.0")
+        pools.address_value(binding.host_ip)
+        binding = _ephemeral(tx, container_id, binding) if binding.host_port == 0 else binding
+        if binding in chosen:
+            continue
+        _claim(tx, container_id, binding)
+        tx.execute(
+            "INSERT INTO port (host_ip, host_port, protocol, container_id, container_port, ipv4, group_name)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                binding.host_ip,
+                binding.host_port,
+                binding.protocol,
+                container_id,
+                binding.container_port,
+                address,
+                binding.group,
+            ),
+        )
+        chosen.append(binding)
+    return chosen
+
+
+def _published_address(tx: Transaction, endpoints: Sequence[Endpoint]) -> str | None:
+    for endpoint in endpoints:
+        network = rows.get(tx, endpoint.network_id)
+        if network is not None and not network.internal:
+            return endpoint.ipv4_address
+    return None
+
+
+def _holders(tx: Transaction, port: int, protocol: str) -> list[tuple[str, str, str | None]]:
+    """(host ip, container id, group) of the rows on this port."""
+    found = tx.rows(
+        "SELECT host_ip, container_id, group_name FROM port WHERE host_port = ? AND protocol = ?",
+        (port, protocol),
+    )
+    return [(row[0], row[1], row[2]) for row in found]
+
+
+def _shares(binding: PortBinding, container_id: str, holder: tuple[str, str, str | None]) -> bool:
+    host_ip, other, group = holder
+    return (
+        binding.group is not None
+        and group == binding.group
+        and host_ip == binding.host_ip
+        and other != container_id
+    )
+
+
+def _claim(tx: Transaction, container_id: str, binding: PortBinding) -> None:
+    shared = False
+    for holder in _holders(tx, binding.host_port, binding.protocol):
+        if _shares(binding, container_id, holder):
+            shared = True
+        elif holder[0] == binding.host_ip or holder[0] in ANY or binding.host_ip in ANY:
+            raise _taken(tx, container_id, binding, "port is already allocated")
+    if shared:
+        return
+    try:
+        probe(binding.host_ip, binding.host_port, binding.protocol)
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise InvalidInput(
+                f"{_prefix(tx, container_id)}: cannot bind {binding.host_ip}: it is not an address of this machine",
+                subject=binding.host_ip,
+            ) from error
+        raise _taken(tx, container_id, binding, "address already in use") from error
+
+
+def _prefix(tx: Transaction, container_id: str) -> str:
+    row = tx.row("SELECT name FROM container WHERE id = ?", (container_id,))
+    name = row[0] if row else container_id[:12]
+    return f"driver failed programming external connectivity on endpoint {name}"
+
+
+def _taken(tx: Transaction, container_id: str, binding: PortBinding, why: str) -> Conflict:
+    where = f"{binding.host_ip}:{binding.host_port}"
+    return Conflict(
+        f"{_prefix(tx, container_id)}: Bind for {where} failed: {why}",
+        hint=f"choose another host port than {binding.host_port}, or stop what uses it",
+        subject=where,
+    )
+
+
+def _ephemeral(tx: Transaction, container_id: str, binding: PortBinding) -> PortBinding:
+    """The group's port when it has one already, else the lowest free of the ephemeral range."""
+    if binding.group is not None:
+        row = tx.row(
+            "SELECT host_port FROM port WHERE group_name = ? AND container_port = ? AND protocol = ?"
+            " AND host_ip = ? AND container_id <> ?",
+            (binding.group, binding.container_port, binding.protocol, binding.host_ip, container_id),
+        )
+        if row:
+            return replace(binding, host_port=row[0])
+    taken = {row[0] for row in tx.rows("SELECT host_port FROM port WHERE protocol = ?", (binding.protocol,))}
+    for port in EPHEMERAL:
+        if port in taken:
+            continue
+        try:
+            probe(binding.host_ip, port, binding.protocol)
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                return replace(binding, host_port=port)
+            continue
+        return replace(binding, host_port=port)
+    raise Unavailable("no free ephemeral port is left", hint="name a host port", subject=binding.host_ip)
+
+
+def connect(ctx: Context, container_id: str, endpoints: Sequence[Endpoint], netns_fd: int) -> None:
+    """Give the network namespace its links: a veth pair for each endpoint, addresses, the default route
+    through the first network that has a way outside, ``lo`` up. Raises Failed, Denied, Unavailable; what
+    was made dies with the namespace."""
+    with bridges.translated("connect the container's network"):
+        firewall.settle(ctx)
+        known = {endpoint.network_id: rows.get(ctx.db, endpoint.network_id) for endpoint in endpoints}
+        veths: list[links.Veth] = []
+        gateway: tuple[str, str] | None = None
+        for endpoint in endpoints:
+            network = known[endpoint.network_id]
+            if network is None or not links.exists(network.bridge):
+                raise Unavailable(f"network {endpoint.network_name} has gone", subject=endpoint.network_name)
+            mtu = links.mtu_of(network.bridge)
+            veths.append(
+                links.Veth(
+                    endpoint.host_interface, network.bridge, endpoint.interface, endpoint.mac_address, mtu
+                )
+            )
+            if gateway is None and not network.internal:
+                gateway = (endpoint.interface, endpoint.gateway)
+        with links.open_here() as here:
+            links.create_veths(here, netns_fd, veths)
+        addresses = [(e.interface, e.ipv4_address, e.prefix_length) for e in endpoints]
+        with links.open_in(netns_fd) as inside:
+            links.configure(inside, addresses, gateway)
+
+
+def disconnect(ctx: Context, endpoints: Sequence[Endpoint]) -> None:
+    """Remove the links now, for whoever cannot wait until the kernel has taken the namespace apart."""
+    with bridges.translated("disconnect the container's network"), links.open_here() as netlink:
+        links.delete(netlink, [e.host_interface for e in endpoints if links.exists(e.host_interface)])
+
+
+def publish(ctx: Context, container_id: str) -> None:
+    """Make the firewall forward the container's ports (its rows exist). Raises Failed, Denied, Unavailable."""
+    with bridges.translated(f"publish the ports of {container_id[:12]}"):
+        firewall.settle(ctx)
+
+
+def unpublish(ctx: Context, container_id: str) -> None:
+    """Take the container's port rows away and make the firewall follow."""
+    with ctx.db.write() as tx:
+        tx.execute("DELETE FROM port WHERE container_id = ?", (container_id,))
+    with bridges.translated(f"withdraw the ports of {container_id[:12]}"):
+        firewall.settle(ctx)
+
+
+def release(tx: Transaction, ctx: Context, container_id: str) -> None:
+    """Give leases and ports back. The firewall follows with the next :func:`firewall.settle`."""
+    for network_id, name in tx.rows(
+        "SELECT network_id, network.name FROM endpoint JOIN network ON network.id = network_id"
+        " WHERE container_id = ?",
+        (container_id,),
+    ):
+        tx.event("network", "disconnect", network_id, container=container_id, name=name)
+    tx.execute("DELETE FROM endpoint WHERE container_id = ?", (container_id,))
+    tx.execute("DELETE FROM port WHERE container_id = ?", (container_id,))
