@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from runtime.errors import Conflict, Denied, Failed, NotFound, Unavailable
+from runtime.errors import Conflict, Denied, Failed, InvalidInput, NotFound, Unavailable
 from runtime.model.network import Network
 from runtime.network import links, pools
 from runtime.network.netlink import Netlink, NetlinkError
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from runtime.context import Context
     from runtime.store.database import Database, Transaction
 
-__all__ = ["DEFAULT", "choose_subnet", "ensure_link", "prefix", "resolve", "translated"]
+__all__ = ["DEFAULT", "SUBNET_FIXED", "choose_subnet", "ensure_link", "prefix", "resolve", "translated"]
 
 DEFAULT = "bridge"
 """The name of the network that a container is on when it asks for none."""
+SUBNET_FIXED = "subnet-fixed"
+"""Among a network's options: its subnet was asked for, so it is never exchanged."""
 
 
 def prefix(ctx: Context) -> str:
@@ -67,7 +69,7 @@ def resolve(tx: Transaction, ctx: Context, reference: str) -> Network:
     if len(found) == 1:
         return found[0]
     if found:
-        raise Conflict(f"network {reference} is ambiguous", hint="give more of the id", subject=reference)
+        raise InvalidInput(f"network {reference} is ambiguous", hint="give more of the id", subject=reference)
     if reference in (DEFAULT, "default"):
         return _default(tx, ctx)
     raise NotFound(
@@ -156,10 +158,10 @@ def _with_free_subnet(tx: Transaction, ctx: Context, network: Network, known: li
         others = _used(tx, known, network.id)
         if not any(pools.overlaps(wanted, other) for other in others):
             return network
-        fixed = network.options.get("subnet-fixed") or (network.name == DEFAULT and ctx.config.bip)
+        fixed = network.options.get(SUBNET_FIXED) or (network.name == DEFAULT and ctx.config.bip)
         if fixed or rows.leased(tx, network.id):
             raise Conflict(
-                f"network {network.name}: pool overlaps with other one on this address space ({network.subnet})",
+                f"network {network.name}: pool {network.subnet} overlaps with other one on this address space",
                 hint="another link or route of this machine uses these addresses",
                 subject=network.name,
             )

@@ -186,7 +186,8 @@ def _claim(tx: Transaction, container_id: str, binding: PortBinding) -> None:
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
             raise InvalidInput(
-                f"{_prefix(tx, container_id)}: cannot bind {binding.host_ip}: it is not an address of this machine",
+                f"{_prefix(tx, container_id)}: Bind for {binding.host_ip}: cannot assign requested address",
+                hint="publish on an address of this machine, or on 0.0.0.0",
                 subject=binding.host_ip,
             ) from error
         raise _taken(tx, container_id, binding, "address already in use") from error
@@ -266,7 +267,7 @@ def disconnect(ctx: Context, endpoints: Sequence[Endpoint]) -> None:
 
 
 def publish(ctx: Context, container_id: str) -> None:
-    """Make the firewall forward the container's ports (its rows exist). Raises Failed, Denied, Unavailable."""
+    """Make the firewall forward the container's ports, which have rows. Raises Failed, Denied, Unavailable."""
     with bridges.translated(f"publish the ports of {container_id[:12]}"):
         firewall.settle(ctx)
 

@@ -162,7 +162,7 @@ def settle(ctx: Context) -> bool:
 
 def settle_root(db: Database, root_id: str, run_directory: str) -> bool:
     """:func:`settle` for a caller without a Context."""
-    fd = os.open(os.path.join(run_directory, "firewall.lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fd = os.open(f"{run_directory}/firewall.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         # Held from reading the rows to the kernel's commit: else an older plan could overwrite a newer one.
         fcntl.flock(fd, fcntl.LOCK_EX)

@@ -51,16 +51,16 @@ _RTMSG = struct.Struct("=BBBBBBBBI")
 
 
 class Link(NamedTuple):
-    index: int
+    number: int
     name: str
     master: int
 
 
 class Route(NamedTuple):
-    """``destination`` is "a.b.c.d/n"; ``index`` the outgoing link's, 0 for none."""
+    """``destination`` is "a.b.c.d/n"; ``link`` the number of the outgoing one, 0 for none."""
 
     destination: str
-    index: int
+    link: int
     table: int
     priority: int
 
@@ -193,8 +193,8 @@ def create_veths(netlink: Netlink, netns: int, veths: list[Veth]) -> None:
 def configure(
     netlink: Netlink, addresses: list[tuple[str, str, int]], gateway: tuple[str, str] | None
 ) -> None:
-    """Inside a namespace: ``lo`` up, (name, address, prefix length) and up for each link, and the default route
-    (name, gateway). One datagram. Raises NetlinkError."""
+    """Inside a namespace: ``lo`` up, (name, address, prefix length) and up for each link, and the default
+    route (name, gateway). One datagram. Raises NetlinkError."""
     index = {name: _index(netlink, name) for name, _, _ in addresses}
     messages = [_link_up(LOOPBACK)]
     for name, address, length in addresses:
@@ -251,8 +251,8 @@ def routes(netlink: Netlink) -> list[Route]:
 
 def default_mtu(known: list[Route]) -> int:
     """That of the link which the default route leaves by: a larger one would make every packet a fragment."""
-    defaults = [r for r in known if r.destination == "0.0.0.0/0" and r.table == RT_TABLE_MAIN and r.index]
+    defaults = [r for r in known if r.destination == "0.0.0.0/0" and r.table == RT_TABLE_MAIN and r.link]
     if not defaults:
         return 1500
     best = min(defaults, key=lambda route: route.priority)
-    return mtu_of(socket.if_indextoname(best.index))
+    return mtu_of(socket.if_indextoname(best.link))

@@ -31,6 +31,7 @@ NLMSGERR_ATTR_MSG = 1
 NLA_F_NESTED = 0x8000
 NLA_TYPE_MASK = 0x3FFF
 SOL_NETLINK = 270
+SO_SNDBUFFORCE = 32
 NETLINK_CAP_ACK = 10
 NETLINK_EXT_ACK = 11
 NETLINK_GET_STRICT_CHK = 12
@@ -131,10 +132,11 @@ class Netlink:
             raise failure
 
     def transaction(self, frames: Sequence[Message], what: str) -> None:
-        """A batch as nfnetlink has it: only errors are answered, before ``send`` returns. Raises the first."""
+        """A batch as nfnetlink has it: only errors are answered, before ``send`` returns. Raises the
+        first as NetlinkError."""
         data = b"".join([self._frame(frame) for frame in frames])
         if len(data) > 100_000:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUFFORCE, 2 * len(data))
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 2 * len(data))
         self._socket.send(data)
         while True:
             try:

@@ -53,9 +53,8 @@ class Chain(NamedTuple):
     def text(self) -> str:
         lines = [f"\tchain {self.name} {{"]
         if self.hook:
-            lines.append(
-                f"\t\ttype {self.hook.type} hook {self.hook.hook} priority {self.hook.priority}; policy accept;"
-            )
+            kind, hook, priority = self.hook
+            lines.append(f"\t\ttype {kind} hook {hook} priority {priority}; policy accept;")
         lines += ["\t\t" + " ".join(" ".join(statement) for statement in rule) for rule in self.rules]
         return "\n".join([*lines, "\t}"])
 

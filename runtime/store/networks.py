@@ -73,12 +73,13 @@ def leased(db: Database | Transaction, network_id: str) -> set[str]:
 
 
 def endpoints_of(db: Database | Transaction, network_id: str) -> list[tuple[str, str, str, str]]:
-    """(container id, container name, IPv4 address, MAC), by address's age."""
+    """(container id, container name, IPv4 address, MAC), by name."""
     return [
         (row[0], row[1] or "", row[2], row[3])
         for row in db.rows(
             "SELECT container_id, container.name, ipv4, mac FROM endpoint"
-            " LEFT JOIN container ON container.id = container_id WHERE network_id = ? ORDER BY container.name",
+            " LEFT JOIN container ON container.id = container_id"
+            " WHERE network_id = ? ORDER BY container.name",
             (network_id,),
         )
     ]
