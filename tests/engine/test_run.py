@@ -35,8 +35,18 @@ def output(engine: Engine, image: str, *argv: str, **options: object) -> tuple[i
     return session.wait(), text.decode()
 
 
+def wait_for_lines(engine: Engine, name: str, count: int) -> list[bytes]:
+    """The log, once it has ``count`` lines (or five seconds have passed)."""
+    deadline = time.monotonic() + 5
+    while len(lines := list(engine.containers.logs(name))) < count and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return [entry.line.strip() for entry in lines]
+
+
 def test_the_world_inside_is_its_own(engine: Engine, busybox: str) -> None:
-    script = "id -u; hostname; ls /proc | grep -c '^[0-9]'; grep -v ':/$' /proc/self/cgroup | wc -l; ls /sys/class/net"
+    script = (
+        "id -u; hostname; ls /proc | grep -c '^[0-9]'; grep -vc ':/$' /proc/self/cgroup; ls /sys/class/net"
+    )
     code, text = output(engine, busybox, "sh", "-c", script, hostname="inside")
     user, hostname, processes, groups, links = text.split()
     assert (code, user, hostname, links) == (0, "0", "inside", "lo")
@@ -46,7 +56,7 @@ def test_the_world_inside_is_its_own(engine: Engine, busybox: str) -> None:
 
 @pytest.mark.parametrize(
     ("script", "expected"),
-    [("exit 0", 0), ("exit 3", 3), ("sh -c 'kill -9 $$'", 137), ("kill -9 $$; exit 5", 5)],
+    [("exit 0", 0), ("exit 3", 3), ("sh -c 'kill -9 $$'; exit $?", 137), ("kill -9 $$; exit 5", 5)],
 )
 def test_exit_codes(engine: Engine, busybox: str, script: str, expected: int) -> None:
     # A first process cannot be killed from inside its pid namespace (pid_namespaces(7)).
@@ -129,11 +139,9 @@ def test_what_it_wrote_survives_a_restart(engine: Engine, busybox: str) -> None:
     engine.containers.run(
         ContainerConfig(image=busybox, cmd=("sh", "-c", script), network_mode="none"), name="count"
     )
+    assert wait_for_lines(engine, "count", 1) == [b"1"]
     engine.containers.restart("count", timeout=0)
-    deadline = time.monotonic() + 5
-    while len(lines := list(engine.containers.logs("count"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert [entry.line.strip() for entry in lines] == [b"1", b"2"]
+    assert wait_for_lines(engine, "count", 2) == [b"1", b"2"]
     engine.containers.remove("count", force=True)
 
 
