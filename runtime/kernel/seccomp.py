@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from runtime.kernel import syscalls
 
-__all__ = ["install"]
+__all__ = ["default_program", "install"]
 
 _SECCOMP_SET_MODE_FILTER = 1
 
@@ -17,3 +19,16 @@ def install(program: bytes) -> None:
     profile that can start anything does; with no_new_privs it goes in last, right before execve.
     """
     syscalls.seccomp(_SECCOMP_SET_MODE_FILTER, 0, program)
+
+
+def default_program() -> bytes:
+    """The default profile for the default capabilities, compiled; b"" where none is shipped."""
+    path = os.path.join(os.path.dirname(__file__), f"seccomp_default.{os.uname().machine}.bpf")
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    try:
+        return os.read(fd, 8 * 4096)
+    finally:
+        os.close(fd)
