@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,7 +82,7 @@ def _default(tx: Transaction, ctx: Context) -> Network:
         return known
     subnet, gateway = _bip(ctx) or ("", "")
     network = Network(
-        id=secrets.token_hex(32),
+        id=os.urandom(32).hex(),
         name=DEFAULT,
         driver="bridge",
         created_at=time.time_ns(),
@@ -161,7 +160,7 @@ def _with_free_subnet(tx: Transaction, ctx: Context, network: Network, known: li
         fixed = network.options.get(SUBNET_FIXED) or (network.name == DEFAULT and ctx.config.bip)
         if fixed or rows.leased(tx, network.id):
             raise Conflict(
-                f"network {network.name}: pool {network.subnet} overlaps with other one on this address space",
+                f"network {network.name}: pool {network.subnet} overlaps with another one on this machine",
                 hint="another link or route of this machine uses these addresses",
                 subject=network.name,
             )
@@ -177,7 +176,7 @@ def _create(ctx: Context, netlink: Netlink, network: Network, known: list[links.
     links.create_bridge(
         netlink,
         network.bridge,
-        mac="02:42:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(4)),
+        mac="02:42:" + ":".join(f"{byte:02x}" for byte in os.urandom(4)),
         mtu=mtu,
         address=network.gateway,
         prefix_length=pools.parse_subnet(network.subnet)[1],

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ def create(
     try:
         with ctx.db.write() as tx:
             network = Network(
-                id=secrets.token_hex(32),
+                id=os.urandom(32).hex(),
                 name=name,
                 driver="bridge",
                 created_at=time.time_ns(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
-import secrets
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ def allocate(
             prefix_length=pools.parse_subnet(network.subnet)[1],
             gateway=network.gateway,
             mac_address=pools.mac_of(address),
-            host_interface=f"{bridges.prefix(ctx)}v{secrets.token_hex(3)}",
+            host_interface=f"{bridges.prefix(ctx)}v{os.urandom(3).hex()}",
             interface=f"eth{len(endpoints)}",
             aliases=attachment.aliases,
         )
@@ -267,7 +267,7 @@ def disconnect(ctx: Context, endpoints: Sequence[Endpoint]) -> None:
 
 
 def publish(ctx: Context, container_id: str) -> None:
-    """Make the firewall forward the container's ports, which have rows. Raises Failed, Denied, Unavailable."""
+    """Make the firewall forward the container's ports (its rows). Raises Failed, Denied, Unavailable."""
     with bridges.translated(f"publish the ports of {container_id[:12]}"):
         firewall.settle(ctx)
 
