@@ -175,23 +175,6 @@ class LayerWriter:
         real = self._make_room(path, owner)
         os.link(self._real(target), real, follow_symlinks=False)  # noqa: PTH
 
-    def symlink(self, path: str, target: str, *, owner: Owner, date: int) -> None:
-        real = self._make_room(path, owner)
-        os.symlink(target, real)  # noqa: PTH211
-        os.lchown(real, owner.uid, owner.gid)
-        os.utime(real, ns=(date, date), follow_symlinks=False)
-
-    def device(self, path: str, mode: int, rdev: int, *, owner: Owner, date: int) -> None:
-        """A FIFO or device node; ``mode`` has its type."""
-        real = self._make_room(path, owner)
-        os.mknod(real, mode, rdev)
-        os.chown(real, owner.uid, owner.gid)
-        os.chmod(real, stat_bits.S_IMODE(mode))  # noqa: PTH101
-        os.utime(real, ns=(date, date))
-
-    def date_directory(self, path: str, date: int) -> None:
-        self._dates[self._real(path)] = (date, date)
-
     def close(self) -> None:
         """Date the directories, which every entry made in them has touched. Call it last."""
         for real, times in self._dates.items():

@@ -1,0 +1,165 @@
+"""COPY and ADD."""
+
+from __future__ import annotations
+
+import posixpath
+import time
+from collections.abc import Callable
+
+from runtime.build.archives import fetch, unpack_archive
+from runtime.build.cache import CachedLayer, key_of
+from runtime.build.context_files import Selection, SourceTree, digest, select
+from runtime.build.instructions import Add, Copy
+from runtime.build.layer_view import LayerView
+from runtime.build.layer_writer import LayerWriter, Owner
+from runtime.build.ownership import mode_change, resolve_owner
+from runtime.build.state import StageState
+from runtime.build.steps import Step
+from runtime.build.substitution import expand
+from runtime.build.transfer import Target, transfer, transfer_content
+from runtime.build.workspace import Workspace
+from runtime.images.layers import adopt_layer, layer_paths
+
+__all__ = ["copy_files", "is_remote"]
+
+Expand = Callable[[str], str]
+
+
+def is_remote(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
+
+
+class _Plan:
+    """An instruction with its variables filled in and its sources found."""
+
+    def __init__(
+        self, work: Workspace, stage: int, state: StageState, instruction: Copy, expand_: Expand
+    ) -> None:
+        self.work = work
+        self.instruction = instruction
+        self.sources = [expand_(source) for source in instruction.sources]
+        self.exclude = [expand_(pattern) for pattern in instruction.exclude]
+        self.chown = expand_(instruction.chown)
+        self.chmod = expand_(instruction.chmod)
+        destination = expand_(instruction.destination)
+        self.destination = posixpath.join(state.working_dir, destination)
+        self.shown_destination = destination
+        self.tree: SourceTree = work.tree(instruction.from_, stage)
+        self.heredocs = [
+            (
+                heredoc.name,
+                expand(heredoc.content, state.variables(), work.dockerfile.escape, raw=True)
+                if heredoc.expand
+                else heredoc.content,
+            )
+            for heredoc in instruction.heredocs
+        ]
+        self.local: list[Selection] = []
+        self.remote: list[tuple[str, bytes]] = []
+        for source in self.sources:
+            if isinstance(instruction, Add) and is_remote(source):
+                self.remote.append((source, fetch(source, instruction.checksum)))
+            else:
+                self.local += select(self.tree, source, self.exclude)
+
+    @property
+    def into_directory(self) -> bool:
+        return (
+            self.destination.endswith(("/", "/.", "/.."))
+            or self.destination in (".", "..")
+            or len(self.sources) + len(self.heredocs) > 1
+        )
+
+    def key(self, layers: list[str]) -> str:
+        import hashlib
+
+        definition = [
+            "add" if isinstance(self.instruction, Add) else "copy",
+            posixpath.normpath(self.destination),
+            self.into_directory,
+            self.chown,
+            self.chmod,
+            self.instruction.parents,
+            digest(self.tree, self.local),
+            [item.name for item in self.local],
+            self.heredocs,
+            [(url, hashlib.sha256(data).hexdigest()) for url, data in self.remote],
+            self.instruction.unpack if isinstance(self.instruction, Add) else None,
+        ]
+        return key_of(layers, definition)
+
+    def created_by(self) -> str:
+        parts = [self.instruction.keyword]
+        parts += ["--parents"] if self.instruction.parents else []
+        parts += [f"--chown={self.chown}"] if self.chown else []
+        parts += [f"--chmod={self.chmod}"] if self.chmod else []
+        parts += [*self.sources, *(f"<<{name}" for name, _ in self.heredocs), self.shown_destination]
+        return " ".join(parts) + " # buildkit"
+
+    def write(self, writer: LayerWriter) -> None:
+        owner: Owner | None = None if not self.tree.mapped else Owner()
+        if self.chown:
+            owner = resolve_owner(self.chown, writer.view)
+        change = mode_change(self.chmod) if self.chmod else None
+        target = Target(self.destination, self.into_directory, owner, change, self.instruction.parents)
+        unpacks = isinstance(self.instruction, Add) and self.instruction.unpack is not False
+        for selection in self.local:
+            if unpacks and not selection.is_directory and self._unpack(writer, selection, target):
+                continue
+            transfer(writer, [selection], target)
+        for url, data in self.remote:
+            name = posixpath.basename(url.partition("?")[0].rstrip("/")) or "index.html"
+            mode = self.chmod or "0600"
+            transfer_content(
+                writer,
+                name,
+                data,
+                Target(target.path, target.is_directory, owner or Owner(), mode_change(mode)),
+            )
+        for name, content in self.heredocs:
+            transfer_content(writer, name, content.encode(errors="surrogateescape"), target)
+
+    def _unpack(self, writer: LayerWriter, selection: Selection, target: Target) -> bool:
+        """True when the file was an archive, known by its content; it keeps its owners."""
+        scratch = self.work.new_path("archive")
+        if not unpack_archive(selection.entries[0][1], scratch):
+            return False
+        view = LayerView([scratch], overlay=False)
+        owner = target.owner if self.chown else None
+        tree = SourceTree(selection.name, view, self.tree.digests, mapped=False)
+        transfer(writer, select(tree, "."), Target(target.path, True, owner, target.change_mode))
+        return True
+
+
+def copy_files(
+    work: Workspace, stage: int, state: StageState, instruction: Copy, step: Step, *, cached: bool
+) -> None:
+    """Add the instruction's layer to the state. ``cached`` False does not look into the cache."""
+    plan = _Plan(work, stage, state, instruction, work.expander(state))
+    key = plan.key(state.layers)
+    found = work.cache.find(key, enabled=cached)
+    if found is None:
+        with work.cache.turn(key):
+            found = work.cache.find(key, enabled=cached)
+            if found is None:
+                made = _make(work, state, plan, key)
+                state.record(plan.created_by(), layer=made.layer, created_at=made.created_at)
+                return
+    step.cached = True
+    state.record(plan.created_by(), layer=found.layer, created_at=found.created_at)
+
+
+def _make(work: Workspace, state: StageState, plan: _Plan, key: str) -> CachedLayer:
+    directory = work.new_path("copy")
+    writer = LayerWriter(layer_paths(work.ctx, state.layers), directory, timestamp=work.timestamp)
+    plan.write(writer)
+    writer.close()
+    layer = adopt_layer(work.ctx, directory)
+    return work.cache.store(
+        key,
+        layer.diff_id,
+        parent=state.layers[-1] if state.layers else "",
+        description=plan.created_by(),
+        size=layer.size,
+        created_at=work.timestamp if work.timestamp is not None else time.time_ns(),
+    )

@@ -1,0 +1,184 @@
+"""RUN: a command in an isolated container on the layers so far; what it wrote becomes a layer."""
+
+from __future__ import annotations
+
+import os
+import stat as stat_bits
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.build.cache import CachedLayer, key_of
+from runtime.build.instructions import Run
+from runtime.build.layer_view import LayerView
+from runtime.build.run_mounts import PreparedMounts, prepare_mounts
+from runtime.build.state import DEFAULT_PATH, PROXY_ARGUMENTS, StageState
+from runtime.build.steps import Step
+from runtime.build.workspace import Workspace
+from runtime.containers.ephemeral import run_ephemeral
+from runtime.images.layers import adopt_layer, layer_paths
+from runtime.images.trees import remove_tree
+from runtime.model.container import Mount, MountType
+
+__all__ = ["run_command"]
+
+_SCRIPTS = "/dev/pipes"
+_STUBS = ("dev", "proc", "sys", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab")
+"""What a container's start may leave as empty files and directories, to mount on."""
+
+
+@dataclass(frozen=True)
+class _Command:
+    """``script`` is the text of a heredoc that begins with ``#!``, for ``argv[0]`` to be."""
+
+    argv: tuple[str, ...]
+    script: str = ""
+
+
+def run_command(
+    work: Workspace, stage: int, state: StageState, instruction: Run, step: Step, *, cached: bool
+) -> None:
+    """Add the command's layer to the state. Raises BuildFailed, Cancelled and what starting it raises."""
+    command = _command(state, instruction)
+    network = _network(work, instruction)
+    with prepare_mounts(work, stage, state, instruction.mounts) as mounts:
+        environment = state.variables()
+        key = key_of(
+            state.layers,
+            [
+                "run",
+                command.argv,
+                command.script,
+                sorted(environment.items()),
+                state.working_dir,
+                state.config.user,
+                network,
+                instruction.security,
+                mounts.definition,
+            ],
+        )
+        created_by = _created_by(state, command)
+        found = work.cache.find(key, enabled=cached)
+        if found is None:
+            with work.cache.turn(key):
+                found = work.cache.find(key, enabled=cached)
+                if found is None:
+                    made = _make(work, state, instruction, command, environment, network, mounts, step, key)
+                    state.record(created_by, layer=made.layer, created_at=made.created_at)
+                    return
+    step.cached = True
+    state.record(created_by, layer=found.layer, created_at=found.created_at)
+
+
+def _command(state: StageState, instruction: Run) -> _Command:
+    """The argument vector; heredocs are the command itself, or go to the shell with it."""
+    command = instruction.command
+    heredocs = instruction.heredocs
+    if not command.shell_form:
+        return _Command(command.argv)
+    text = command.argv[0]
+    if not heredocs:
+        return _Command((*state.shell, text))
+    if len(heredocs) == 1 and not any(c.isspace() for c in text):
+        content = heredocs[0].content
+        if content.startswith("#!"):
+            return _Command((f"{_SCRIPTS}/{heredocs[0].name}",), content)
+        return _Command((*state.shell, content))
+    full = text
+    for heredoc in heredocs:
+        full += f"\n{heredoc.content}{heredoc.name}"
+    return _Command((*state.shell, full))
+
+
+def _network(work: Workspace, instruction: Run) -> str:
+    """ "bridge", "none" or "host"."""
+    chosen = instruction.network if instruction.network not in ("", "default") else work.options.network
+    return "bridge" if chosen in ("", "default") else chosen
+
+
+def _proxies(work: Workspace, state: StageState) -> dict[str, str]:
+    """Predefined arguments that were given and not declared: seen by the command, unknown to key and history."""
+    given = work.options.build_args
+    return {name: given[name] for name in given if name in PROXY_ARGUMENTS and name not in state.args}
+
+
+def _created_by(state: StageState, command: _Command) -> str:
+    given = [f"{name}={value}" for name, value in sorted(state.args.items()) if value is not None]
+    counted = f"|{len(given)} {' '.join(given)} " if given else ""
+    return f"RUN {counted}{' '.join(command.argv)} # buildkit"
+
+
+def _make(
+    work: Workspace,
+    state: StageState,
+    instruction: Run,
+    command: _Command,
+    environment: dict[str, str],
+    network: str,
+    mounts: PreparedMounts,
+    step: Step,
+    key: str,
+) -> CachedLayer:
+    upper = work.new_path("run")
+    all_mounts = list(mounts.mounts)
+    if command.script:
+        script = work.new_path("script")
+        script.write_text(command.script, encoding="utf-8", errors="surrogateescape")
+        script.chmod(0o755)
+        all_mounts.append(Mount(MountType.BIND, str(script), command.argv[0], read_only=True))
+    variables = {"PATH": DEFAULT_PATH, **environment, **_proxies(work, state), **mounts.environment}
+    with mounts.locked():
+        exit_code = run_ephemeral(
+            work.ctx,
+            layers=state.layers,
+            argv=command.argv,
+            env=[f"{name}={value}" for name, value in variables.items()],
+            working_dir=state.working_dir,
+            user=state.config.user,
+            network=network,
+            mounts=all_mounts,
+            shm_size=work.options.shm_size,
+            on_output=step.output,
+            cancel=work.cancel,
+            upperdir_to=upper,
+        )
+    step.flush()
+    if exit_code != 0:
+        remove_tree(upper)
+        raise work.command_failure(instruction, command.argv, exit_code, step)
+    lower = LayerView(layer_paths(work.ctx, state.layers))
+    remove_stubs(upper, lower, [mount.target for mount in all_mounts])
+    layer = adopt_layer(work.ctx, upper)
+    return work.cache.store(
+        key,
+        layer.diff_id,
+        parent=state.layers[-1] if state.layers else "",
+        description=" ".join(instruction.text.split()),
+        size=layer.size,
+        created_at=work.timestamp if work.timestamp is not None else time.time_ns(),
+    )
+
+
+def remove_stubs(upper: Path, lower: LayerView, targets: Sequence[str]) -> None:
+    """Take out of the upper directory what was made only to be mounted on: empty, and not there below."""
+    stubs = [*_STUBS, *(target.strip("/") for target in targets)]
+    for stub in sorted(set(stubs), key=lambda path: -path.count("/")):
+        path = stub
+        while path and lower.lookup(path, follow=False) is None and _remove_empty(upper / path):
+            path = path.rpartition("/")[0]
+
+
+def _remove_empty(path: Path) -> bool:
+    """True when it was an empty file or directory and is gone."""
+    try:
+        stat = os.lstat(path)
+        if stat_bits.S_ISDIR(stat.st_mode):
+            path.rmdir()
+        elif stat_bits.S_ISREG(stat.st_mode) and stat.st_size == 0:
+            path.unlink()
+        else:
+            return False
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""WORKDIR: sets the directory, and makes it (a layer) when the image has none there."""
+
+from __future__ import annotations
+
+import posixpath
+import time
+from pathlib import Path
+
+from runtime.build.cache import key_of
+from runtime.build.instructions import Workdir
+from runtime.build.layer_view import LayerView
+from runtime.build.layer_writer import LayerWriter, Owner, WriteRefused
+from runtime.build.ownership import OwnershipError, resolve_owner
+from runtime.build.state import StageState
+from runtime.build.steps import Step
+from runtime.build.workspace import Workspace
+from runtime.images.layers import adopt_layer, layer_paths
+
+__all__ = ["change_directory"]
+
+
+def change_directory(
+    work: Workspace, state: StageState, instruction: Workdir, step: Step, *, cached: bool
+) -> None:
+    """Raises WriteRefused when something that is no directory is there."""
+    path = posixpath.normpath(posixpath.join(state.working_dir, work.expander(state)(instruction.path)))
+    path = "/" + path.lstrip("/")
+    state.set(working_dir=path)
+    created_by = f"WORKDIR {path}"
+    lower = layer_paths(work.ctx, state.layers)
+    existing = LayerView(lower).lookup(path)
+    if path == "/" or existing is not None:
+        if existing is not None and not existing.is_directory:
+            raise WriteRefused(f"{path} is no directory")
+        step.cached = True
+        state.record(created_by)
+        return
+    key = key_of(state.layers, ["workdir", path, state.config.user])
+    found = work.cache.find(key, enabled=cached)
+    if found is not None:
+        step.cached = True
+    else:
+        writer = LayerWriter(lower, work.new_path("workdir"), timestamp=work.timestamp)
+        writer.make_directory(writer.resolve(path), owner=_owner(state, writer.view))
+        writer.close()
+        layer = adopt_layer(work.ctx, Path(writer.directory))
+        found = work.cache.store(
+            key,
+            layer.diff_id,
+            parent=state.layers[-1] if state.layers else "",
+            description=created_by,
+            size=layer.size,
+            created_at=work.timestamp if work.timestamp is not None else time.time_ns(),
+        )
+    state.record(created_by, layer=found.layer, created_at=found.created_at)
+
+
+def _owner(state: StageState, view: LayerView) -> Owner:
+    """The stage's USER, as BuildKit has it; root when the image does not know the user yet."""
+    try:
+        return resolve_owner(state.config.user, view)
+    except OwnershipError:
+        return Owner()

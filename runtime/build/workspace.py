@@ -1,0 +1,188 @@
+"""What all steps of one build share: options, cache, report, a directory for what is half-made, and the trees
+that files are copied from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+from runtime.build.cache import LayerCache
+from runtime.build.context_files import SourceTree
+from runtime.build.dockerignore import IgnoreRules, PatternError, read_rules
+from runtime.build.failure import BuildFailed, DockerfileError, excerpt
+from runtime.build.file_digests import FileDigests
+from runtime.build.instructions import Dockerfile, Instruction
+from runtime.build.layer_view import LayerView
+from runtime.build.options import BuildOptions
+from runtime.build.stages import stage_reference
+from runtime.build.state import StageState
+from runtime.build.steps import Report, Step
+from runtime.build.substitution import SubstitutionError, expand
+from runtime.context import Context
+from runtime.errors import Cancelled, EngineError
+from runtime.images.layers import layer_paths
+from runtime.images.leases import temporary_name
+from runtime.images.list import get_image
+from runtime.images.trees import remove_tree
+from runtime.model.event import CancelEvent
+
+__all__ = ["Workspace"]
+
+_SHOWN_COMMAND = 200
+
+
+class Workspace:
+    """A context manager: the directory goes away at its end, and with :func:`runtime.build.sweep.sweep` when
+    the process was killed. ``results`` are the states of the stages that are done, by index."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        options: BuildOptions,
+        dockerfile: Dockerfile,
+        report: Report,
+        *,
+        global_args: Mapping[str, str],
+        ignore_file: Path | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> None:
+        self.ctx = ctx
+        self.options = options
+        self.dockerfile = dockerfile
+        self.report = report
+        self.global_args = global_args
+        self.cache = LayerCache(ctx, enabled=not options.no_cache)
+        self.results: dict[int, StageState] = {}
+        self.cancel = cancel
+        self._ignore_file = ignore_file
+        self._trees: dict[str, SourceTree] = {}
+        self._names = 0
+        epoch = options.build_args.get("SOURCE_DATE_EPOCH") or os.environ.get("SOURCE_DATE_EPOCH", "")
+        self.timestamp = int(epoch) * 10**9 if epoch.isdigit() else None
+        """SOURCE_DATE_EPOCH in nanoseconds; None: the clock."""
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cache.close()
+        for tree in self._trees.values():
+            tree.digests.save()
+        if "directory" in self.__dict__:
+            remove_tree(self.directory)
+
+    @cached_property
+    def directory(self) -> Path:
+        made = self.ctx.paths.build / temporary_name()
+        made.mkdir(mode=0o700)
+        return made
+
+    def new_path(self, name: str) -> Path:
+        """A path in the build's directory that does not exist yet."""
+        self._names += 1
+        return self.directory / f"{name}{self._names}"
+
+    def check_cancelled(self) -> None:
+        if self.cancel is not None and self.cancel.is_set():
+            raise Cancelled("the build was cancelled")
+
+    def expander(self, state: StageState) -> Callable[[str], str]:
+        """Fills in the stage's variables as they are now."""
+        variables = state.variables()
+        return lambda text: expand(text, variables, self.dockerfile.escape)
+
+    def expand_with(self, text: str, variables: Mapping[str, str]) -> str:
+        return expand(text, variables, self.dockerfile.escape)
+
+    @cached_property
+    def context_tree(self) -> SourceTree:
+        """The build context, without what .dockerignore excludes. Raises DockerfileError."""
+        directory = self.options.context
+        rules = IgnoreRules()
+        if self._ignore_file is not None:
+            text = self._ignore_file.read_text(encoding="utf-8", errors="surrogateescape")
+            try:
+                rules = read_rules(text)
+            except PatternError as error:
+                raise DockerfileError(
+                    f"{self._ignore_file}: {error}", subject=str(self._ignore_file)
+                ) from None
+        tree = self._directory_tree("build context", directory, rules)
+        self._trees[""] = tree
+        return tree
+
+    def _directory_tree(self, name: str, directory: Path, rules: IgnoreRules) -> SourceTree:
+        memo = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:24]
+        return SourceTree(name, LayerView([directory], overlay=False), self._digests(memo), rules)
+
+    def _digests(self, memo: str) -> FileDigests:
+        return FileDigests(self.ctx.paths.build / "digests" / memo)
+
+    def tree(self, name: str, before: int) -> SourceTree:
+        """What ``--from=name`` means in the stage ``before``: a build context, an earlier stage, an image.
+        "" is the context. Raises NotFound, InvalidInput, DockerfileError."""
+        if not name:
+            return self.context_tree
+        if name not in self._trees:
+            self._trees[name] = self._named_tree(name, before)
+        return self._trees[name]
+
+    def _named_tree(self, name: str, before: int) -> SourceTree:
+        given = self.options.build_contexts.get(name, "")
+        if given and not given.startswith("docker-image://"):
+            directory = Path(given)
+            if not directory.is_dir():
+                raise DockerfileError(f"build context {name}: {given} is no directory", subject=given)
+            ignore = directory / ".dockerignore"
+            rules = read_rules(ignore.read_text(encoding="utf-8")) if ignore.is_file() else IgnoreRules()
+            return self._directory_tree(f"build context {name}", directory, rules)
+        index = stage_reference(self.dockerfile, name, before)
+        if index is not None and not given:
+            layers = self.results[index].layers
+        else:
+            layers = list(get_image(self.ctx, given.removeprefix("docker-image://") or name).layers)
+        return self.layer_tree(name, layers)
+
+    def layer_tree(self, name: str, layers: list[str]) -> SourceTree:
+        memo = hashlib.sha256(" ".join(layers).encode()).hexdigest()[:24]
+        view = LayerView(layer_paths(self.ctx, layers))
+        return SourceTree(name, view, self._digests(memo), mapped=False)
+
+    def failure(self, instruction: Instruction, error: Exception) -> EngineError:
+        """Any error of an instruction as one that names file, line and instruction."""
+        source = self.dockerfile.source
+        where = f"{source.name}:{instruction.first}: {instruction.keyword}"
+        details = excerpt(source, instruction.first, instruction.last)
+        if isinstance(error, SubstitutionError):
+            return DockerfileError(f"{where}: {error}", subject=source.name, details=details)
+        if isinstance(error, OSError):
+            named = f": {error.filename}" if error.filename else ""
+            reason = error.strerror or str(error)
+            return BuildFailed(f"{where} failed: {reason}{named}", subject=source.name, details=details)
+        if isinstance(error, EngineError):
+            return BuildFailed(
+                f"{where} failed: {error.message}", hint=error.hint, subject=source.name, details=details
+            )
+        return DockerfileError(f"{where} failed: {error}", subject=source.name, details=details)
+
+    def command_failure(
+        self, instruction: Instruction, argv: tuple[str, ...], exit_code: int, step: Step
+    ) -> BuildFailed:
+        source = self.dockerfile.source
+        command = " ".join(" ".join(argv).split())
+        if len(command) > _SHOWN_COMMAND:
+            command = command[:_SHOWN_COMMAND] + "..."
+        return BuildFailed(
+            f'{source.name}:{instruction.first}: RUN failed: process "{command}"'
+            f" did not complete successfully: exit code: {exit_code}",
+            hint="the last output is shown above; a RUN sees only what the steps before it made",
+            subject=source.name,
+            details=excerpt(source, instruction.first, instruction.last, tuple(step.tail)),
+            command_exit_code=exit_code,
+        )
