@@ -1,8 +1,8 @@
 """What users write on the command line and in compose files, turned into the model's values.
 
-The one door to docker's small grammars: ports, environment files, restart policies and signals are here, mounts
-in :mod:`runtime.model.mounts`, sizes, durations and times in :mod:`runtime.model.quantities`. Every parser
-raises :class:`InvalidInput`, naming the value and the accepted form.
+The one door to docker's small grammars: ports, environment files, restart policies and signals are here,
+mounts in :mod:`runtime.model.mounts`, sizes, durations and times in :mod:`runtime.model.quantities`. Every
+parser raises :class:`InvalidInput`, naming the value and the accepted form.
 """
 
 from __future__ import annotations
