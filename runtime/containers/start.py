@@ -22,6 +22,7 @@ from runtime.model.container import (
     ContainerConfig,
     ContainerState,
     ContainerStatus,
+    Endpoint,
     HealthCheck,
     MountType,
 )
@@ -74,17 +75,16 @@ def start_container(
     config = container.config
     plan = make_plan(ctx, container)
     plan["attach"], plan["attach_stdin"] = attach, attach_stdin and config.open_stdin
-    if config.networks:
-        _allocate(ctx, container, plan)
+    places = _allocate(ctx, container, plan) if config.networks else []
     launch: Launch | None = None
     try:
         launch = Launch(plan)
-        if config.networks:
+        if places:
             from runtime.network import endpoints
 
             netns = launch.network_namespace()
             try:
-                endpoints.connect(ctx, container.id, plan.pop("_endpoints"), netns)
+                endpoints.connect(ctx, container.id, places, netns)
                 if plan["ports"]:
                     endpoints.publish(ctx, container.id)
             finally:
@@ -146,7 +146,7 @@ def _failed(ctx: Context, container: Container, error: BaseException) -> None:
             endpoints.unpublish(ctx, container.id)
 
 
-def _allocate(ctx: Context, container: Container, plan: dict[str, Any]) -> None:
+def _allocate(ctx: Context, container: Container, plan: dict[str, Any]) -> list[Endpoint]:
     """Addresses and ports, in the database; then the files that name them."""
     from runtime.network import endpoints
 
@@ -157,20 +157,15 @@ def _allocate(ctx: Context, container: Container, plan: dict[str, Any]) -> None:
             tx, ctx, container.id, config.networks, container_name=container.name, short_id=container.short_id
         )
         ports = endpoints.allocate_ports(tx, ctx, container.id, config.ports, found) if config.ports else []
-    plan["_endpoints"] = found
     plan["connect"] = True
     plan["ports"] = [(port.host_ip, port.host_port, port.protocol) for port in ports]
     directory = ctx.paths.container(container.id)
     from runtime.network import resolv
 
     (directory / "hosts").write_text(
-        resolv.hosts_file(
-            hostname=config.hostname,
-            domainname=config.domainname,
-            endpoints=found,
-            extra_hosts=config.extra_hosts,
-        )
+        resolv.hosts_file(config.hostname, config.domainname, found, config.extra_hosts)
     )
+    return found
 
 
 def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
