@@ -69,7 +69,7 @@ def _decoder(file: IO[bytes], codec: str) -> Readable:
 def unpack_archive(node: Node, directory: Path) -> bool:
     """Unpack into a new directory when the file is a tar archive, plain or compressed, by its content. False,
     with nothing made, for any other file. Raises InvalidInput for a damaged archive."""
-    if not node.is_file or node.stat.st_size < 512 and not _codec(node.real):
+    if not node.is_file or (node.stat.st_size < 512 and not _codec(node.real)):
         return False
     codec = _codec(node.real)
     if not _is_tar(node.real, codec):

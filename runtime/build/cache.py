@@ -22,7 +22,8 @@ __all__ = ["CachedLayer", "LayerCache", "key_of"]
 
 @dataclass(frozen=True)
 class CachedLayer:
-    """``created_at`` is when the layer was made (nanoseconds): a build that is all cache gives the same image."""
+    """``created_at`` is when the layer was made (nanoseconds), so that a build that is all cache gives
+    the same image."""
 
     layer: str
     created_at: int

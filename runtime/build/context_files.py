@@ -11,7 +11,7 @@ import posixpath
 import re
 import stat as stat_bits
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from runtime.build.dockerignore import IgnoreRules, PatternError, pattern_regex, read_rules
 from runtime.build.file_digests import FileDigests
@@ -33,13 +33,13 @@ class SourceTree:
     name: str
     view: LayerView
     digests: FileDigests
-    ignore: IgnoreRules = IgnoreRules()
+    ignore: IgnoreRules = field(default_factory=IgnoreRules)
     mapped: bool = True
 
 
 @dataclass(frozen=True)
 class Selection:
-    """One source: ``entries`` are (path relative to the source, node), the source itself first with "".
+    """One source; ``entries`` are (path relative to the source, node), the source itself first with "".
     ``place`` is the source's path in its tree, as named (for ``--parents``)."""
 
     place: str
@@ -49,7 +49,8 @@ class Selection:
 
 
 def select(tree: SourceTree, source: str, exclude: Sequence[str] = ()) -> list[Selection]:
-    """All that a source (a path or a pattern) names, in name order. Raises SourceNotFound, TreeLoop, OSError."""
+    """All that a source (a path or a pattern) names, in name order. Raises SourceNotFound,
+    TreeLoop, OSError."""
     path = _inside(source)
     rules = read_rules("\n".join(exclude)) if exclude else IgnoreRules()
     if _WILD.search(path):

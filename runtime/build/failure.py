@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from runtime.errors import Failed, InvalidInput
+from runtime.errors import Failed, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from runtime.build.lexer import Source
 
-__all__ = ["BuildFailed", "DockerfileError", "excerpt"]
+__all__ = ["BaseNotFound", "BuildFailed", "DockerfileError", "excerpt"]
 
 _AROUND = 3
 
@@ -35,6 +35,16 @@ class DockerfileError(InvalidInput):
             subject=source.name,
             details=excerpt(source, first, last or first),
         )
+
+
+class BaseNotFound(NotFound):
+    """FROM names an image that is not in the store."""
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, subject: str | None = None, details: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint, subject=subject)
+        self.details = details
 
 
 class BuildFailed(Failed):

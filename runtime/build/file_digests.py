@@ -1,7 +1,7 @@
-"""Content digests of files, remembered by what ``stat`` tells of them, so that a cached build reads no content.
+"""Content digests of files, remembered by what ``stat`` tells of them, so a cached build reads no content.
 
-A digest is remembered only when the file's change time lies some time back: a file that is still being written
-could change again within the clock's step and look the same.
+A digest is remembered only when the file's change time lies some time back: a file that is still being
+written could change again within the clock's step and look the same.
 """
 
 from __future__ import annotations

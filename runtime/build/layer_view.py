@@ -24,8 +24,8 @@ class TreeLoop(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """``path`` is relative to the root ("" is the root itself); ``real`` is where its bytes are. ``places`` are
-    the directories, highest layer first, whose entries together are the directory."""
+    """``path`` is relative to the root ("" is the root itself); ``real`` is where its bytes are. ``places``
+    are the directories, highest layer first, whose entries together are the directory."""
 
     path: str
     real: str
@@ -118,7 +118,7 @@ class LayerView:
         return None if missing else node
 
     def resolve(self, path: str) -> str:
-        """The path without links, relative to the root; what does not exist is kept as it is. Raises TreeLoop."""
+        """The path without links, relative to the root; what does not exist stays as written. Raises TreeLoop."""
         node, missing = self._walk(path, follow=True)
         base = [node.path] if node is not None and node.path else []
         return "/".join(base + missing)
@@ -145,7 +145,7 @@ class LayerView:
                 links += 1
                 if links > _MAX_LINKS:
                     raise TreeLoop(f"too many symbolic links in /{path}")
-                target = os.readlink(node.real)
+                target = os.readlink(node.real)  # noqa: PTH115 - paths are text here
                 if target.startswith("/"):
                     del trail[1:]
                 pending += components(target)[::-1]

@@ -88,8 +88,8 @@ class LayerWriter:
         overwrite: bool = False,
     ) -> bool:
         """A directory at a resolved path, with its parents. One that exists keeps its metadata (unless
-        ``overwrite``). ``like`` gives times and extended attributes. False when it existed. Raises WriteRefused
-        when something else is there."""
+        ``overwrite``). ``like`` gives times and extended attributes. False when it existed. Raises
+        WriteRefused when something else is there."""
         real = self._real(path)
         existing = self.exists(path)
         if existing is not None and not stat_bits.S_ISDIR(existing.st_mode):
@@ -141,7 +141,7 @@ class LayerWriter:
             return
         real = self._make_room(path, owner)
         if stat_bits.S_ISLNK(kind):
-            os.symlink(os.readlink(source.real), real)  # noqa: PTH115 - paths are text here
+            os.symlink(os.readlink(source.real), real)  # noqa: PTH115, PTH211 - paths are text here
         elif stat_bits.S_ISREG(kind):
             _copy_bytes(source.real, real)
         else:
@@ -166,14 +166,14 @@ class LayerWriter:
         os.utime(real, ns=(stamp, stamp))
 
     def link(self, path: str, target: str, owner: Owner) -> None:
-        """A hard link to a file that this layer has already, or that lower layers have (then it is copied up)."""
+        """A hard link to a file that this layer has already, or that lower layers have (and is copied up)."""
         if not os.path.lexists(self._real(target)):
             node = self._lower_node(target)
             if node is None or node.is_directory:
                 raise WriteRefused(f"cannot link /{path}: /{target} is no file")
             self.copy(target, node, owner=Owner(node.stat.st_uid, node.stat.st_gid))
         real = self._make_room(path, owner)
-        os.link(self._real(target), real, follow_symlinks=False)  # noqa: PTH
+        os.link(self._real(target), real, follow_symlinks=False)
 
     def close(self) -> None:
         """Date the directories, which every entry made in them has touched. Call it last."""

@@ -1,8 +1,8 @@
 r"""Physical lines to logical ones: directives, comments, continuations and heredocs.
 
 Follows the Dockerfile reference (docs.docker.com/reference/dockerfile) and, where that is silent, the
-behaviour of BuildKit's parser: a comment or an empty line inside a continued instruction is skipped, a doubled
-escape character at a line's end is no continuation, directives count only before anything else.
+behaviour of BuildKit's parser: a comment or an empty line inside a continued instruction is skipped, a
+doubled escape character at a line's end is no continuation, directives count only before anything else.
 """
 
 from __future__ import annotations

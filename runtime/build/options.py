@@ -21,8 +21,8 @@ class Secret:
 @dataclass(frozen=True)
 class BuildOptions:
     """``context`` is a directory. ``dockerfile`` is a path (relative to the working directory, as the command
-    line gives it), None for ``Dockerfile`` in the context; ``dockerfile_text`` replaces the file, for standard
-    input. ``context_archive`` is a tar stream (plain or compressed) that replaces the directory.
+    line gives it), None for ``Dockerfile`` in the context; ``dockerfile_text`` replaces the file, for
+    standard input. ``context_archive`` is a tar stream (plain or compressed) that replaces the directory.
 
     ``network`` is "default", "none" or "host", for every RUN that does not choose itself.
     ``build_contexts`` maps names, usable in FROM and ``--from``, to directories or to ``docker-image://REF``.

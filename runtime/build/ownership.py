@@ -63,7 +63,7 @@ def _row(view: LayerView, path: str, name: str) -> list[str] | None:
 
 
 def mode_change(text: str) -> Callable[[int], int]:
-    """A function from a file's mode (type included) to its new permission bits. ``0755`` or ``u=rwX,go-w``."""
+    """From a file's mode (type included) to its new permission bits. ``0755`` or ``u=rwX,go-w``."""
     if re.fullmatch(r"[0-7]{1,4}", text):
         fixed = int(text, 8)
         return lambda _: fixed

@@ -29,7 +29,7 @@ _SECRETS = "/run/secrets"
 
 @dataclass
 class PreparedMounts:
-    """``definition`` goes into the cache key: types, targets and the content of bound files; never a secret."""
+    """``definition`` goes into the cache key: types, targets and bound files' content; never a secret."""
 
     mounts: list[Mount] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
@@ -105,7 +105,7 @@ def _cache(
     prepared: PreparedMounts,
     made: list[Path],
 ) -> None:
-    """A directory that outlives the build, by its id. A private one is a build's own when another holds it."""
+    """A directory that outlives the build, by its id. A private one is had by one build at a time."""
     del made
     target = _target(state, mount)
     name = mount.id or target

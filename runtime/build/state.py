@@ -41,7 +41,7 @@ class StageState:
     ``created_at`` (nanoseconds) is when its newest layer was made."""
 
     layers: list[str] = field(default_factory=list)
-    config: ImageConfig = ImageConfig()
+    config: ImageConfig = field(default_factory=ImageConfig)
     env: dict[str, str] = field(default_factory=dict)
     args: dict[str, str | None] = field(default_factory=dict)
     history: list[HistoryEntry] = field(default_factory=list)

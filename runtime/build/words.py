@@ -41,7 +41,7 @@ def quoted_words(text: str, escape: str) -> list[str]:
 
 
 def json_array(text: str) -> list[str] | None:
-    """The strings of a JSON array; None when it is none. Raises ValueError for other elements than strings."""
+    """The strings of a JSON array; None when it is none. Raises ValueError for elements that are none."""
     if not text.startswith("["):
         return None
     try:

@@ -1,0 +1,190 @@
+"""The verb: from a context and a Dockerfile to an image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runtime.build.context import open_context
+from runtime.build.copy import copy_files
+from runtime.build.failure import DockerfileError
+from runtime.build.from_ import begin_stage, shown_base
+from runtime.build.instructions import Arg, Copy, Dockerfile, Instruction, Run, Workdir
+from runtime.build.metadata import apply_metadata, declare_argument
+from runtime.build.options import BuildOptions, BuildResult
+from runtime.build.parser import parse
+from runtime.build.run import run_command
+from runtime.build.stages import PlannedStage, plan
+from runtime.build.state import PROXY_ARGUMENTS, StageState, platform_arguments
+from runtime.build.steps import Report
+from runtime.build.substitution import SubstitutionError, expand
+from runtime.build.workdir import change_directory
+from runtime.build.workspace import Workspace
+from runtime.context import Context
+from runtime.errors import Cancelled, EngineError, InvalidInput
+from runtime.images.create import create_image
+from runtime.images.leases import lease
+from runtime.images.reference import Reference
+from runtime.model.event import CancelEvent, ProgressCallback
+
+__all__ = ["build"]
+
+_STEPS = (Run, Copy, Workdir)
+
+
+def build(
+    ctx: Context,
+    options: BuildOptions,
+    *,
+    progress: ProgressCallback | None = None,
+    cancel: CancelEvent | None = None,
+) -> BuildResult:
+    """Build the image and tag it. Steps that were done before come from the cache; a failed build keeps the
+    layers of the steps that succeeded there, and nothing else.
+
+    Raises InvalidInput and DockerfileError (options, Dockerfile, files), NotFound (FROM), BuildFailed (RUN),
+    Cancelled. DockerfileError, BaseNotFound and BuildFailed carry ``details``, several lines for the user.
+    """
+    for tag in options.tags:
+        if Reference.parse(tag).digest:
+            raise InvalidInput(f"refusing to create a tag with a digest reference: {tag}", subject=tag)
+    if options.network not in ("default", "bridge", "none", "host"):
+        raise InvalidInput(f"unknown network for a build: {options.network}", hint="default, none or host")
+    report = Report(progress)
+    with open_context(ctx, options) as opened:
+        source = opened.source
+        with report.step(f"[internal] load build definition from {source.name}", counted=False):
+            dockerfile = parse(source)
+            global_args = _global_arguments(dockerfile, options)
+            stages = plan(dockerfile, global_args, options.target)
+        work = Workspace(
+            ctx,
+            replace(options, context=opened.directory),
+            dockerfile,
+            report,
+            global_args=global_args,
+            ignore_file=opened.ignore_file,
+            cancel=cancel,
+        )
+        with lease(ctx), work:
+            for planned in stages:
+                work.results[planned.stage.index] = _Stage(work, planned).build()
+            _warn_unused_arguments(work)
+            image_id = _export(work, work.results[stages[-1].stage.index])
+    tags = tuple(str(Reference.parse(tag)) for tag in options.tags)
+    return BuildResult(image_id, tags, report.cached_steps, report.steps, tuple(report.warnings))
+
+
+def _global_arguments(dockerfile: Dockerfile, options: BuildOptions) -> dict[str, str]:
+    """ARG before the first FROM, and the predefined platform arguments."""
+    values = platform_arguments(options.target)
+    values.update({name: options.build_args[name] for name in values if name in options.build_args})
+    for instruction in dockerfile.global_args:
+        for name, default in instruction.pairs:
+            if name in options.build_args:
+                values[name] = options.build_args[name]
+            elif default is not None:
+                try:
+                    values[name] = expand(default, values, dockerfile.escape)
+                except SubstitutionError as error:
+                    raise DockerfileError.at(
+                        dockerfile.source, instruction.first, f"ARG {name}: {error}", last=instruction.last
+                    ) from None
+    return values
+
+
+def _warn_unused_arguments(work: Workspace) -> None:
+    declared = {name for arg in work.dockerfile.global_args for name, _ in arg.pairs}
+    for stage in work.dockerfile.stages:
+        declared |= {name for item in stage.instructions if isinstance(item, Arg) for name, _ in item.pairs}
+    known = declared | PROXY_ARGUMENTS | set(platform_arguments("")) | {"SOURCE_DATE_EPOCH"}
+    unused = sorted(name for name in work.options.build_args if name not in known)
+    if unused:
+        work.report.warn(f"One or more build-args [{' '.join(unused)}] were not consumed")
+
+
+class _Stage:
+    """One stage being built."""
+
+    def __init__(self, work: Workspace, planned: PlannedStage) -> None:
+        self._work = work
+        self._planned = planned
+        self._position = 0
+        self._total = 0
+        index, name = planned.stage.index, planned.stage.name
+        skipped = work.options.no_cache_filter
+        self._cached = not (name in skipped or str(index) in skipped) if skipped else True
+
+    def build(self) -> StageState:
+        planned, work = self._planned, self._work
+        state, triggers = begin_stage(work, planned)
+        instructions = [*triggers, *planned.stage.instructions]
+        from_image = planned.base_stage is None and planned.base != "scratch"
+        self._total = from_image + sum(isinstance(item, _STEPS) for item in instructions)
+        if from_image:
+            with work.report.step(self._title(f"FROM {shown_base(planned.base)}")) as step:
+                step.cached = True
+        for instruction in instructions:
+            work.check_cancelled()
+            try:
+                self._apply(state, instruction)
+            except (Cancelled, DockerfileError):
+                raise
+            except (EngineError, OSError, ValueError) as error:
+                if hasattr(error, "details"):
+                    raise
+                raise work.failure(instruction, error) from error
+        return state
+
+    def _apply(self, state: StageState, instruction: Instruction) -> None:
+        work, index = self._work, self._planned.stage.index
+        if isinstance(instruction, Arg):
+            declare_argument(state, instruction, work.expand_with, work.options.build_args, work.global_args)
+        elif isinstance(instruction, _STEPS):
+            with work.report.step(self._title(_shown(instruction, state, work))) as step:
+                if isinstance(instruction, Run):
+                    run_command(work, index, state, instruction, step, cached=self._cached)
+                elif isinstance(instruction, Workdir):
+                    change_directory(work, state, instruction, step, cached=self._cached)
+                else:
+                    copy_files(work, index, state, instruction, step, cached=self._cached)
+        else:
+            apply_metadata(state, instruction, work.expander(state))
+
+    def _title(self, text: str) -> str:
+        """BuildKit's: ``[build 2/6] RUN make``; the stage is named when there are several."""
+        self._position += 1
+        stage = f"{self._planned.title} " if len(self._work.dockerfile.stages) > 1 else ""
+        width = len(str(self._total))
+        return f"[{stage}{self._position:{width}d}/{self._total}] {text}"
+
+
+def _shown(instruction: Instruction, state: StageState, work: Workspace) -> str:
+    """The instruction on one line, with its variables filled in where they are (not in RUN)."""
+    text = " ".join(instruction.text.split())
+    if isinstance(instruction, Run):
+        return text
+    try:
+        return expand(text, state.variables(), work.dockerfile.escape, raw=True)
+    except SubstitutionError:
+        return text
+
+
+def _export(work: Workspace, state: StageState) -> str:
+    with work.report.step("exporting to image", counted=False) as step:
+        config = state.image_config()
+        if work.options.labels:
+            config = replace(config, labels={**config.labels, **work.options.labels})
+        created_at = work.timestamp if work.timestamp is not None else state.created_at
+        image = create_image(
+            work.ctx,
+            config=config,
+            layers=state.layers,
+            history=state.history,
+            refs=work.options.tags,
+            created_at=created_at,
+            author=state.author,
+        )
+        step.line(f"writing image {image.id}")
+        for tag in work.options.tags:
+            step.line(f"naming to {Reference.parse(tag)}")
+    return image.id

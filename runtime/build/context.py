@@ -1,0 +1,103 @@
+"""Where a build's files come from: the context directory, its Dockerfile and its ignore file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.build.failure import DockerfileError
+from runtime.build.lexer import Source
+from runtime.build.options import BuildOptions
+from runtime.context import Context
+from runtime.images.compression import decompressed
+from runtime.images.leases import temporary_name
+from runtime.images.tar_reader import TarReader
+from runtime.images.trees import remove_tree
+from runtime.images.unpack import unpack
+
+__all__ = ["OpenedContext", "open_context"]
+
+_MAX_DOCKERFILE = 16 << 20
+
+
+@dataclass(frozen=True)
+class OpenedContext:
+    """``ignore_file`` is NAME.dockerignore beside the Dockerfile, else .dockerignore of the context."""
+
+    directory: Path
+    source: Source
+    ignore_file: Path | None
+
+
+@contextmanager
+def open_context(ctx: Context, options: BuildOptions) -> Iterator[OpenedContext]:
+    """An archive is unpacked for the time of the build. Raises DockerfileError."""
+    if options.context_archive is None:
+        yield _opened(options, options.context)
+        return
+    directory = ctx.paths.build / temporary_name()
+    directory.mkdir(mode=0o755)
+    try:
+        unpack(TarReader(decompressed(options.context_archive)[1]), directory)
+        yield _opened(options, directory)
+    finally:
+        remove_tree(directory)
+
+
+def _opened(options: BuildOptions, directory: Path) -> OpenedContext:
+    if not directory.is_dir():
+        reason = "is not a directory" if directory.exists() else "does not exist"
+        raise DockerfileError(
+            f"build context {directory} {reason}",
+            hint="give the directory of the Dockerfile",
+            subject=str(directory),
+        )
+    path = _dockerfile_path(options, directory)
+    beside = path.with_name(f"{path.name}.dockerignore")
+    ignore = next((file for file in (beside, directory / ".dockerignore") if file.is_file()), None)
+    if options.dockerfile_text is not None:
+        return OpenedContext(directory, Source("Dockerfile", options.dockerfile_text), ignore)
+    return OpenedContext(directory, Source(_shown_name(directory, path), _read(path)), ignore)
+
+
+def _dockerfile_path(options: BuildOptions, directory: Path) -> Path:
+    """A relative ``-f`` is looked for from the working directory, then in the context."""
+    given = options.dockerfile
+    if given is None:
+        default = directory / "Dockerfile"
+        lower = directory / "dockerfile"
+        return lower if not default.exists() and lower.exists() else default
+    if options.context_archive is not None or (not given.is_absolute() and not given.exists()):
+        return directory / given
+    return given
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.is_dir():
+            raise DockerfileError(f"{path} is a directory, not a Dockerfile", subject=str(path))
+        if path.exists() and not path.is_file():
+            raise DockerfileError(f"{path} is not a regular file", subject=str(path))
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DockerfileError(
+            f"failed to read dockerfile: open {path}: no such file or directory",
+            hint="-f FILE names another Dockerfile",
+            subject=str(path),
+        ) from None
+    except OSError as error:
+        raise DockerfileError(f"cannot read {path}: {error.strerror}", subject=str(path)) from error
+    if len(data) > _MAX_DOCKERFILE:
+        raise DockerfileError(f"{path} is larger than 16 MiB", subject=str(path))
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise DockerfileError(f"{path} is not UTF-8 text", subject=str(path)) from None
+
+
+def _shown_name(directory: Path, path: Path) -> str:
+    relative = os.path.relpath(path, directory)
+    return str(path) if relative.startswith("..") else relative
