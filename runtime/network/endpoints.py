@@ -277,7 +277,7 @@ def unpublish(ctx: Context, container_id: str) -> None:
     with ctx.db.write() as tx:
         tx.execute("DELETE FROM port WHERE container_id = ?", (container_id,))
     with bridges.translated(f"withdraw the ports of {container_id[:12]}"):
-        firewall.settle(ctx)
+        firewall.settle(ctx, only_existing=True)
 
 
 def release(tx: Transaction, ctx: Context, container_id: str) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from runtime.context import Context
     from runtime.store.database import Database
 
-__all__ = ["Port", "Segment", "forget", "plan", "settle", "settle_root", "table_name"]
+__all__ = ["Port", "Segment", "exists", "forget", "plan", "settle", "settle_root", "table_name"]
 
 ANY = "0.0.0.0"
 
@@ -153,28 +153,37 @@ def _planned(db: Database, root_id: str) -> Ruleset:
     return plan(root_id, segments, (Port(*row) for row in rows.port_rows(db)))
 
 
-def settle(ctx: Context) -> bool:
-    """Make the kernel's table what the rows say; True when it had to be written. A look at the table's
-    comment, which holds a checksum of the plan, tells; so this is cheap to call often. Call it after the
-    transaction that changed the rows. Raises NetlinkError."""
-    return settle_root(ctx.db, ctx.root_id, str(ctx.paths.run))
+def settle(ctx: Context, *, only_existing: bool = False) -> bool:
+    """Make the kernel's table what the rows say; True when it had to be written. One look tells, so this is
+    cheap to call often. Call it after the transaction that changed the rows. ``only_existing``: rows went
+    away, so where no table is none is made. Raises NetlinkError."""
+    return settle_root(ctx.db, ctx.root_id, str(ctx.paths.run), only_existing=only_existing)
 
 
-def settle_root(db: Database, root_id: str, run_directory: str) -> bool:
+def settle_root(db: Database, root_id: str, run_directory: str, *, only_existing: bool = False) -> bool:
     """:func:`settle` for a caller without a Context."""
     fd = os.open(f"{run_directory}/firewall.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         # Held from reading the rows to the kernel's commit: else an older plan could overwrite a newer one.
         fcntl.flock(fd, fcntl.LOCK_EX)
         ruleset = _planned(db, root_id)
-        checksum = f"plan {zlib.crc32(ruleset.text().encode()):08x}"
+        # An empty chain, named after the plan's checksum, says which plan the kernel has.
+        mark = f"plan-{zlib.crc32(ruleset.text().encode()):08x}"
         with nftables.open_nftables() as netlink:
-            if nftables.comment_of(netlink, ruleset.table) == checksum:
+            if nftables.has_chain(netlink, ruleset.table, mark):
                 return False
-            nftables.replace(netlink, ruleset, checksum)
+            if only_existing and not nftables.has_table(netlink, ruleset.table):
+                return False
+            nftables.replace(netlink, ruleset._replace(chains=(Chain(mark, ()), *ruleset.chains)))
             return True
     finally:
         os.close(fd)
+
+
+def exists(root_id: str) -> bool:
+    """The root has a table. Raises NetlinkError."""
+    with nftables.open_nftables() as netlink:
+        return nftables.has_table(netlink, table_name(root_id))
 
 
 def forget(root_id: str) -> None:

@@ -29,7 +29,6 @@ __all__ = [
     "Rule",
     "Ruleset",
     "Statement",
-    "comment_of",
     "open_nftables",
     "remove",
     "replace",
@@ -73,7 +72,7 @@ class Ruleset(NamedTuple):
 NETLINK_NETFILTER = 12
 NFNL_SUBSYS_NFTABLES = 10
 NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END = 16, 17
-NEWTABLE, GETTABLE, DELTABLE, NEWCHAIN, NEWRULE = 0, 1, 2, 3, 6
+NEWTABLE, GETTABLE, DELTABLE, NEWCHAIN, GETCHAIN, DELCHAIN, NEWRULE, DELRULE = 0, 1, 2, 3, 4, 5, 6, 8
 HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 REGISTER, REGISTER_2 = 1, 2
 CMP_EQ, CMP_NEQ = 0, 1
@@ -213,23 +212,22 @@ def _rule(table: str, chain: str, rule: Rule) -> Message:
     return _message(NEWRULE, NLM_F_CREATE | NLM_F_APPEND, string(1, table), string(2, chain), expressions)
 
 
-def _user_comment(text: str) -> bytes:
-    value = text.encode() + b"\0"
-    return attribute(6, bytes([0, len(value)]) + value)
-
-
 def open_nftables() -> Netlink:
     return Netlink(NETLINK_NETFILTER)
 
 
-def replace(netlink: Netlink, ruleset: Ruleset, comment: str) -> None:
-    """The table as planned, in one transaction: a packet meets the old rules or the new ones. Raises
-    NetlinkError."""
-    name = string(1, ruleset.table)
-    messages = [
-        _message(NEWTABLE, NLM_F_CREATE, name),
-        _message(DELTABLE, 0, name),
-        _message(NEWTABLE, NLM_F_CREATE, name, _user_comment(comment)),
+def replace(netlink: Netlink, ruleset: Ruleset) -> None:
+    """The table as planned, in one transaction: a packet meets the old rules or the new ones.
+
+    Chains that stay are emptied and filled again, not removed: taking a chain off its hook waits for the
+    kernel's other processors (5 to 20 ms). Raises NetlinkError."""
+    table = string(1, ruleset.table)
+    kept = {chain.name for chain in ruleset.chains}
+    messages = [_message(NEWTABLE, NLM_F_CREATE, table), _message(DELRULE, 0, table)]
+    messages += [
+        _message(DELCHAIN, 0, table, string(3, name))
+        for name in chain_names(netlink, ruleset.table)
+        if name not in kept
     ]
     messages += [_chain(ruleset.table, chain) for chain in ruleset.chains]
     messages += [_rule(ruleset.table, chain.name, rule) for chain in ruleset.chains for rule in chain.rules]
@@ -243,12 +241,20 @@ def remove(netlink: Netlink, table: str) -> None:
     netlink.transaction(_batch(messages), f"remove firewall table {table}")
 
 
-def comment_of(netlink: Netlink, table: str) -> str | None:
-    """The table's comment ("" for none), or None when there is no such table."""
-    found = netlink.get(_message(GETTABLE, 0, string(1, table)), f"look up firewall table {table}")
-    if found is None:
-        return None
-    data = attributes(found[4:]).get(6, b"")
-    if len(data) < 2 or data[0] != 0:
-        return ""
-    return data[2 : 2 + data[1]].rstrip(b"\0").decode(errors="replace")
+def has_table(netlink: Netlink, table: str) -> bool:
+    return netlink.get(_message(GETTABLE, 0, string(1, table)), f"look up table {table}") is not None
+
+
+def has_chain(netlink: Netlink, table: str, chain: str) -> bool:
+    message = _message(GETCHAIN, 0, string(1, table), string(3, chain))
+    return netlink.get(message, f"look up chain {chain}") is not None
+
+
+def chain_names(netlink: Netlink, table: str) -> list[str]:
+    """Of one table; none when there is no such table."""
+    found = []
+    for body in netlink.dump(NFNL_SUBSYS_NFTABLES << 8 | GETCHAIN, _GENERIC, "list chains"):
+        known = attributes(body[4:])
+        if known[1].rstrip(b"\0").decode() == table:
+            found.append(known[3].rstrip(b"\0").decode())
+    return found

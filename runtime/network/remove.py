@@ -70,4 +70,4 @@ def _unlink(ctx: Context, networks: list[Network]) -> None:
         return
     with bridges.translated("remove network"), links.open_here() as netlink:
         links.delete(netlink, [network.bridge for network in networks])
-        firewall.settle(ctx)
+        firewall.settle(ctx, only_existing=True)

@@ -1,7 +1,7 @@
-"""``python -m runtime.network.settle DATABASE ROOT_ID RUN_DIRECTORY``: the firewall follows the rows.
+"""The firewall follows the rows, in a process of its own.
 
-A container's monitor runs this when a container with published ports has ended, so that the monitor itself
-stays small. Exit code 0, or 1 with one line on standard error.
+A container's monitor starts it (arguments: the state and the run directory) when a container with
+published ports has ended, so that the monitor itself stays small.
 """
 
 from __future__ import annotations
@@ -15,20 +15,18 @@ from runtime.store.database import Database
 __all__ = ["main"]
 
 
-def main(argv: list[str]) -> int:
-    if len(argv) != 4:
-        print("usage: settle DATABASE ROOT_ID RUN_DIRECTORY", file=sys.stderr)
-        return 2
-    _, database, root_id, run_directory = argv
-    if not Path(database).exists():
-        return 0  # the root has been removed meanwhile, and its table with it
-    try:
-        firewall.settle_root(Database(Path(database)), root_id, run_directory)
-    except OSError as error:
-        print(f"tuidock: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+def main() -> None:
+    """Ends with an exception, and so with a trace on standard error, when the kernel refuses; the next
+    start or reconcile tries again."""
+    state, run_directory = sys.argv[1:3]
+    path = Path(state) / "tuidock.db"
+    if not path.exists():
+        return  # the root has been removed meanwhile, and its table with it
+    db = Database(path)
+    row = db.row("SELECT value FROM meta WHERE key = 'root_id'")
+    if row is not None:
+        firewall.settle_root(db, row[0], run_directory, only_existing=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    main()

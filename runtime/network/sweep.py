@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runtime.network import bridges, firewall, links, nftables
+from runtime.network import bridges, firewall, links
 from runtime.store import networks as rows
 
 if TYPE_CHECKING:
@@ -28,14 +28,9 @@ def sweep(ctx: Context) -> list[str]:
             stray = sorted(present - known)
             links.delete(netlink, stray)
         done += [f"removed link {name}" for name in stray]
-        if (present & known or _has_table(ctx)) and firewall.settle(ctx):
+        if firewall.settle(ctx, only_existing=not present & known):
             done.append(f"rewrote firewall table {firewall.table_name(ctx.root_id)}")
     return done
-
-
-def _has_table(ctx: Context) -> bool:
-    with nftables.open_nftables() as netlink:
-        return nftables.comment_of(netlink, firewall.table_name(ctx.root_id)) is not None
 
 
 def _drop_stale_rows(ctx: Context) -> list[str]:
