@@ -1,0 +1,636 @@
+"""The app: puts the panes on the screen, keeps the board, and sends keys to where they are carried out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import BindingType
+from textual.command import Provider
+from textual.containers import Horizontal, Vertical
+from textual.filter import Monochrome, NoColor
+from textual.widget import Widget
+
+from runtime.errors import InvalidInput
+from tuidock.app import keys as keytable
+from tuidock.app.acting import THREADS, Acting
+from tuidock.app.actions import ACTIONS, of_pane
+from tuidock.app.board import Board
+from tuidock.app.layout import Share, Zoom, heights, left_width
+from tuidock.app.looking import Looking
+from tuidock.app.messages import Done, Failed, Observed, Sampled, Stepped, Unreadable
+from tuidock.app.observe import Observer
+from tuidock.app.palette import Everything
+from tuidock.app.panes import PANES
+from tuidock.app.prompting import Prompting, save_lines
+from tuidock.app.screens.confirm import Confirm
+from tuidock.app.screens.help import Help
+from tuidock.app.screens.menu import Choice, Menu
+from tuidock.app.themes import DEFAULT, DEFAULT_WITHOUT_COLOUR, load_themes
+from tuidock.app.visiting import Visiting
+from tuidock.app.widgets.bars import KeyBar, Prompt, StatusBar
+from tuidock.app.widgets.detail import Detail
+from tuidock.app.widgets.logview import LogView, plain_lines
+from tuidock.app.widgets.page import Page
+from tuidock.app.widgets.panelist import PaneList
+from tuidock.app.widgets.table import RowTable
+from tuidock.app.wording import PROJECT_LABEL, percent, size
+from tuidock.report import describe
+
+if TYPE_CHECKING:
+    from runtime.engine import Engine
+    from runtime.model.container import Container
+    from runtime.services.project import ServiceStatus
+
+__all__ = ["Tuidock"]
+
+
+class Tuidock(App[int]):
+    """``focus_project`` is selected at first, when it is there. Raises InvalidInput for settings (``tui:``)
+    that name an unknown theme, key or profile."""
+
+    TITLE = "tuidock"
+    CSS_PATH = "app.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = keytable.bindings(keytable.APP)
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Everything}
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(self, engine: Engine, *, focus_project: str | None = None, theme: str | None = None) -> None:
+        self.themes = load_themes()
+        super().__init__()
+        settings = engine.context.config.tui
+        self.engine = engine
+        self.board = Board()
+        self.observer = Observer(engine, self.post_message)
+        self.acting = Acting(self, engine)
+        self.looking = Looking(self, engine)
+        self.prompting = Prompting(self, engine)
+        self.visiting = Visiting(self, engine)
+        self.zoom = Zoom.NORMAL
+        self.busy: set[threading.Thread] = set()
+        self.last_list_id = "containers"
+        self._focus_project = focus_project
+        self._slots = threading.BoundedSemaphore(THREADS)
+        self._keymap_changes = keytable.keymap(settings)
+        self.set_keymap(self._keymap_changes)
+        self._use_themes(theme or str(settings.get("theme", "")))
+
+    # -- themes
+
+    def _use_themes(self, wanted: str) -> None:
+        for builtin in list(self.available_themes):
+            self.unregister_theme(builtin)
+        for theme in self.themes:
+            self.register_theme(theme)
+        if self.no_color:
+            self._filters = [NoColor() if isinstance(each, Monochrome) else each for each in self._filters]
+        if wanted and wanted not in self.theme_names:
+            raise InvalidInput(
+                f"tui: unknown theme {wanted!r}",
+                hint=f"themes: {', '.join(self.theme_names)}",
+                subject="theme",
+            )
+        self.theme = wanted or (DEFAULT_WITHOUT_COLOUR if self.no_color else DEFAULT)
+
+    @property
+    def theme_names(self) -> list[str]:
+        return [theme.name for theme in self.themes]
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(self.themes[0].variables)
+
+    def choose_theme(self, name: str) -> None:
+        """Raises InvalidInput for one that does not exist."""
+        if name not in self.theme_names:
+            raise InvalidInput(
+                f"there is no theme {name!r}", hint=f"themes: {', '.join(self.theme_names)}", subject=name
+            )
+        self.theme = name
+        self.tell(f"theme {name}", "")
+
+    def action_next_theme(self) -> None:
+        names = self.theme_names
+        self.choose_theme(names[(names.index(self.theme) + 1) % len(names)])
+
+    # -- the screen
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="body"):
+            with Vertical(id="left"):
+                for number, pane in enumerate(PANES, start=1):
+                    yield PaneList(pane, number)
+            with Vertical(id="right"):
+                yield Detail(id="detail")
+                yield LogView(id="logs")
+        yield Prompt(id="prompt")
+        yield StatusBar(id="status")
+        yield KeyBar(id="keys")
+
+    def on_mount(self) -> None:
+        self.pane("containers").focus()
+        self._redraw()
+        self.arrange()
+        self.observer.start()
+        self.set_interval(0.5, self.looking.tick)
+
+    def on_unmount(self) -> None:
+        self.observer.stop()
+
+    def pane(self, pane_id: str) -> PaneList:
+        return self.screen_stack[0].query_one(f"#{pane_id}", PaneList)
+
+    @property
+    def lists(self) -> list[PaneList]:
+        return list(self.screen_stack[0].query(PaneList))
+
+    @property
+    def last_list(self) -> PaneList:
+        """The list that has the focus, or had it last."""
+        return self.pane(self.last_list_id)
+
+    @property
+    def detail(self) -> Detail:
+        return self.screen_stack[0].query_one(Detail)
+
+    @property
+    def log_view(self) -> LogView:
+        return self.screen_stack[0].query_one(LogView)
+
+    @property
+    def status(self) -> StatusBar:
+        return self.screen_stack[0].query_one(StatusBar)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.call_after_refresh(self.arrange)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        widget = event.widget
+        if isinstance(widget, PaneList):
+            self.last_list_id = widget.pane.id
+            if widget.subject != self.looking.subject:
+                self.looking.select(widget.subject)
+        self.arrange()
+        self._show_keys()
+
+    def arrange(self) -> None:
+        """Divide the screen anew: it has another size, another pane has the focus or rows came."""
+        width, height = self.size
+        height -= 2
+        focused = self.screen_stack[0].focused
+        on_left = isinstance(focused, PaneList) or focused is None
+        left = left_width(width, self.zoom, left_focused=on_left)
+        base = self.screen_stack[0]
+        base.query_one("#left").styles.width = left
+        base.query_one("#left").display = left > 0
+        base.query_one("#right").display = left < width
+        full = self.zoom is Zoom.FULL
+        current = self.last_list_id if on_left else ""
+        shares = [Share(each.pane.id, len(each.rows), each.pane.compact) for each in self.lists]
+        given = heights(shares, height, current)
+        for each in self.lists:
+            alone = full and on_left
+            lines = height if alone and each.pane.id == current else given[each.pane.id]
+            each.display = not alone or each.pane.id == current
+            each.set_class(lines == 1, "collapsed")
+            each.collapsed = lines == 1
+            each.styles.height = lines
+        in_detail = self.detail.has_focus_within
+        in_logs = isinstance(focused, LogView)
+        self.detail.display = not (full and in_logs)
+        self.log_view.display = not (full and in_detail)
+
+    def _show_keys(self) -> None:
+        focused = self.screen_stack[0].focused
+        commands: list[keytable.Command]
+        if isinstance(focused, PaneList):
+            here = {action.id for action in of_pane(focused.pane.id)}
+            lists = [each for each in keytable.LISTS if each.id != "exec" or focused.pane.id == "containers"]
+            if focused.pane.id not in ("containers", "services"):
+                lists = [each for each in lists if each.id != "logs"]
+            commands = [*(each for each in keytable.verbs() if each.id in here), *lists]
+        elif isinstance(focused, LogView):
+            commands = list(keytable.LOGS)
+        else:
+            commands = list(keytable.PAGES)
+        shown = [each for each in (*commands, *keytable.APP) if each.footer]
+        last = [each for each in shown if each.id in ("help", "quit")]
+        self.screen_stack[0].query_one(KeyBar).show(
+            [
+                (keytable.display(self.keys_of(each), first=True), _short(each), each.action)
+                for each in [*(each for each in shown if each not in last), *last]
+            ]
+        )
+
+    def keys_of(self, command: keytable.Command) -> str:
+        """The keys that a command is on, after the user's changes."""
+        return self._keymap_changes.get(command.id, command.keys)
+
+    async def on_key_bar_pressed(self, message: KeyBar.Pressed) -> None:
+        focused = self.screen.focused
+        await self.run_action(message.action, focused if focused is not None else self)
+
+    # -- what the threads tell
+
+    def on_observed(self, message: Observed) -> None:
+        first = not self.board.loaded
+        self.board.take(message.snapshot, time.time_ns())
+        self._redraw()
+        self.arrange()
+        if first:
+            self._first_look()
+        else:
+            self.looking.renewed()
+
+    def on_sampled(self, message: Sampled) -> None:
+        self.board.sample(message.samples)
+        self._redraw()
+        self.looking.draw_graphs()
+
+    def on_unreadable(self, message: Unreadable) -> None:
+        if message.error is None:
+            self.tell("reading the engine works again", "good")
+        else:
+            self.tell(describe(message.error).message, "bad")
+
+    def on_done(self, message: Done) -> None:
+        self._settle(message.keys, message.containers)
+        self.tell(message.text, "good")
+
+    def on_failed(self, message: Failed) -> None:
+        self._settle(message.keys, message.containers)
+        self.complain(message.text, message.error)
+
+    def on_stepped(self, message: Stepped) -> None:
+        self.tell(message.text, "dim")
+
+    def _settle(self, keys: Sequence[str], containers: Sequence[Container]) -> None:
+        """What was being done is done: show what is now, before the observer tells it."""
+        self.board.settled(keys)
+        snapshot = self.board.snapshot
+        for container in containers:
+            snapshot = snapshot.with_container(container)
+        self.board.take(snapshot, time.time_ns())
+        self._redraw()
+        self.looking.renewed()
+        self.observer.refresh()
+
+    def working(self, keys: Sequence[str], doing: str) -> None:
+        """Rows show at once what is being done to them."""
+        self.board.working(keys, doing)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        for each in self.lists:
+            each.update(self.board)
+        running = [c for c in self.board.snapshot.containers if c.state.status.alive]
+        cpu, memory = self.board.total(running)
+        self.status.totals(
+            (
+                (f"{len(running)} of {len(self.board.snapshot.containers)} running", ""),
+                ("   CPU ", "dim"),
+                (percent(cpu), "cpu"),
+                ("   memory ", "dim"),
+                (size(memory), "memory"),
+            )
+        )
+        self.observer.wanted = frozenset(
+            [
+                *self.pane("containers").on_screen(),
+                *([self.looking.subject.key] if self.looking.subject else []),
+            ]
+        )
+
+    def _first_look(self) -> None:
+        """Select what the caller asked for, else the first container."""
+        containers = self.pane("containers")
+        project = self._focus_project
+        if project:
+            services = self.pane("services")
+            for row in services.rows:
+                if row.key.partition("/")[0] == project:
+                    services.select(row.key)
+                    break
+            for row in containers.rows:
+                found = self.board.by_id[row.key]
+                if found.config.labels.get(PROJECT_LABEL) == project:
+                    containers.select(row.key)
+                    break
+        self.looking.select(self.last_list.subject)
+
+    def on_row_table_highlighted(self, message: RowTable.Highlighted) -> None:
+        if message.table is self.last_list:
+            self.looking.select(self.last_list.subject)
+
+    def on_row_table_activated(self, message: RowTable.Activated) -> None:
+        self.action_logs()
+
+    def on_detail_tab_changed(self) -> None:
+        self.looking.refresh_page()
+        self.looking.draw_graphs()
+
+    # -- telling the user
+
+    def tell(self, text: str, role: str = "") -> None:
+        """A line in the status bar, until the next one."""
+        self.status.tell(((text, role),))
+
+    def complain(self, what: str, error: BaseException) -> None:
+        """A failure: what was wanted, why it did not work and what to do, on top and in the status bar."""
+        report = describe(error)
+        self.status.tell(((f"✗ {what}: {report.message}", "bad"), (f"  {report.hint}", "dim")))
+        body = report.message + (f"\n→ {report.hint}" if report.hint else "")
+        self.notify(body, title=what[:1].upper() + what[1:], severity="error", timeout=8, markup=False)
+
+    def in_thread(self, work: Callable[[], None]) -> None:
+        """Run it beside the interface. Threads that still run when the user quits are waited for."""
+
+        def run() -> None:
+            with self._slots:
+                try:
+                    work()
+                finally:
+                    self.busy.discard(threading.current_thread())
+
+        thread = threading.Thread(target=run, daemon=True)
+        self.busy.add(thread)
+        thread.start()
+
+    # -- keys: moving about
+
+    def action_pane(self, name: str) -> None:
+        if name == "detail":
+            self.detail.focus_page()
+        elif name == "logs":
+            self.log_view.focus()
+        else:
+            self.pane(name).focus()
+
+    def action_next_pane(self, step: int) -> None:
+        stops: list[Widget] = [*self.lists, self.detail, self.log_view]
+        focused = self.screen.focused
+        at = next((i for i, stop in enumerate(stops) if focused is stop or stop.has_focus_within), 1)
+        target = stops[(at + step) % len(stops)]
+        if isinstance(target, Detail):
+            target.focus_page()
+        else:
+            target.focus()
+
+    def action_next_tab(self, step: int) -> None:
+        self.detail.step(step)
+
+    def action_tab(self, tab_id: str) -> None:
+        if not self.detail.choose_id(tab_id):
+            self.tell(f"this row has no {tab_id}", "warn")
+
+    def action_zoom(self, step: int) -> None:
+        self.zoom = Zoom(max(min(self.zoom + step, Zoom.FULL), Zoom.NORMAL))
+        self.arrange()
+
+    def action_step_back(self) -> None:
+        """One step back: the filter, the marks, the zoom, then from the right side to the list."""
+        focused = self.screen.focused
+        if isinstance(focused, PaneList) and (focused.filter or focused.clear_marks()):
+            focused.filter = ""
+            focused.update(self.board)
+        elif isinstance(focused, LogView) and focused.forget():
+            return
+        elif isinstance(focused, Page) and focused.needle:
+            focused.search("")
+        elif self.zoom is not Zoom.NORMAL:
+            self.zoom = Zoom.NORMAL
+            self.arrange()
+        elif not isinstance(focused, PaneList):
+            self.last_list.focus()
+
+    def action_refresh(self) -> None:
+        self.observer.refresh()
+        self.looking.refresh_page(again=True)
+        self.tell("read everything again", "")
+
+    # -- keys: on rows
+
+    def action_verb(self, action_id: str) -> None:
+        action = next(each for each in ACTIONS if each.id == action_id)
+        pane = self.last_list
+        if pane.pane.id not in action.calls:
+            self.tell(f"{action.title} is not for {pane.pane.title.lower()}", "warn")
+            return
+        subjects = pane.subjects()
+        self.acting.act(action, subjects)
+        pane.clear_marks()
+
+    def _container(self, what: str) -> Container | None:
+        """The selected container; else tells that there is none to ``what``."""
+        subject = self.last_list.subject
+        if subject is None or subject.pane not in ("containers", "services"):
+            self.tell(f"select a container to {what}", "warn")
+            return None
+        if subject.pane == "containers":
+            return self.board.by_id.get(subject.key)
+        service = cast("ServiceStatus", subject.item)
+        containers = self.board.of_service(service.project, service.service)
+        return next((each for each in containers if each.state.status.alive), None)
+
+    def action_logs(self) -> None:
+        self.looking.show()
+        self.log_view.focus()
+
+    def action_merged_logs(self) -> None:
+        if self.looking.follow_project():
+            self.log_view.focus()
+        else:
+            self.tell("this row belongs to no project", "warn")
+
+    def action_attach(self) -> None:
+        container = self._container("attach to")
+        if container is not None:
+            self.visiting.attach(container)
+
+    def action_shell(self) -> None:
+        container = self._container("open a shell in")
+        if container is not None:
+            self.visiting.shell(container)
+
+    def action_browser(self) -> None:
+        container = self._container("open in a browser")
+        if container is not None:
+            self.visiting.browse(container.ports, container.name)
+
+    def action_run(self) -> None:
+        subject = self.last_list.subject
+        image = subject.name if subject is not None and subject.pane == "images" else ""
+        self.prompting.ask("command", value=f"run {image}" + (" " if image else ""))
+
+    def action_copy(self) -> None:
+        subject = self.last_list.subject
+        if subject is not None:
+            self._copy(subject.key, subject.key)
+
+    def _copy(self, text: str, what: str) -> None:
+        self.copy_to_clipboard(text)
+        self.tell(f"copied {what}", "")
+
+    def action_sort(self) -> None:
+        title = self.last_list.next_order()
+        self.last_list.update(self.board)
+        self.tell(f"{self.last_list.pane.title.lower()} by {title}", "")
+
+    def action_hide_stopped(self) -> None:
+        self.board.hide_stopped = not self.board.hide_stopped
+        self._redraw()
+        self.tell(
+            "stopped containers are hidden" if self.board.hide_stopped else "all containers are shown", ""
+        )
+
+    def action_filter(self) -> None:
+        self.prompting.ask("filter")
+
+    def action_command(self) -> None:
+        self.prompting.ask("command")
+
+    # -- keys: what opens over the panes
+
+    def action_help(self) -> None:
+        self.push_screen(Help(self._keymap_changes))
+
+    def action_menu(self) -> None:
+        pane = self.last_list
+        subjects = pane.subjects()
+        if not subjects:
+            self.tell("nothing is selected", "warn")
+            return
+        title = subjects[0].name if len(subjects) == 1 else f"{len(subjects)} marked"
+        choices = [
+            Choice(
+                action.id,
+                self._keymap_changes.get(action.id, action.keys),
+                keytable.display(self._keymap_changes.get(action.id, action.keys), first=True),
+                action.title,
+                "" if any(not action.refuse(subject) for subject in subjects) else action.refuse(subjects[0]),
+            )
+            for action in of_pane(pane.pane.id)
+        ]
+
+        def chosen(action_id: str | None) -> None:
+            if action_id:
+                self.action_verb(action_id)
+
+        self.push_screen(Menu(title, choices), chosen)
+
+    def action_bulk(self) -> None:
+        if self.last_list.marks:
+            self.action_menu()
+        else:
+            self.tell("mark rows with Space or V first", "warn")
+
+    def prune(self, what: str) -> None:
+        """Remove what nobody uses, after a question. Raises InvalidInput for anything but a kind of thing."""
+        calls: dict[str, Callable[[], str]] = {
+            "images": lambda: _pruned(len(self.engine.images.prune()[0]), "images"),
+            "networks": lambda: _pruned(len(self.engine.networks.prune()), "networks"),
+            "volumes": lambda: _pruned(len(self.engine.volumes.prune()[0]), "volumes"),
+        }
+        if what not in calls:
+            raise InvalidInput("prune: what?", hint="prune images, prune networks or prune volumes")
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.acting.call(f"cannot prune {what}", calls[what])
+
+        self.push_screen(Confirm(f"Remove all unused {what}?"), answered)
+
+    def palette_entries(self) -> list[tuple[str, str, Callable[[], None]]]:
+        """(title, help, what it does) for the palette: the selected row's actions, then everything else."""
+        pane = self.last_list
+        name = pane.subject.name if pane.subject is not None else ""
+        entries: list[tuple[str, str, Callable[[], None]]] = []
+        for action in of_pane(pane.pane.id):
+            if name:
+                entries.append((f"{action.title}: {name}", action.id, _call(self.action_verb, action.id)))
+        for command in (*keytable.LISTS, *keytable.APP):
+            if command.id.startswith(("cursor_", "page_", "palette")):
+                continue
+            help_text = f"{keytable.display(self.keys_of(command))}  {command.group}"
+            entries.append((command.title, help_text, _call(self._later_action, command.action)))
+        for command in keytable.LOGS:
+            if not command.id.startswith(("log_down", "log_up", "log_page", "log_left", "log_right")):
+                help_text = f"{keytable.display(self.keys_of(command))}  {command.group}"
+                entries.append((f"Logs: {command.title}", help_text, _call(self._log_action, command.action)))
+        for theme in self.themes:
+            entries.append((f"Theme: {theme.name}", "Colours", _call(self.choose_theme, theme.name)))
+        for what in ("images", "networks", "volumes"):
+            entries.append((f"Prune unused {what}", "Asks first", _call(self.prune, what)))
+        return entries
+
+    def _later_action(self, action: str) -> None:
+        self.call_later(self.run_action, action, self.last_list)
+
+    def _log_action(self, action: str) -> None:
+        self.log_view.focus()
+        self.call_later(self.run_action, action, self.log_view)
+
+    # -- the prompt, and what the right side asks for
+
+    def prompt_shown(self, active: bool) -> None:
+        """The prompt takes the status bar's line while it is open."""
+        self.status.display = not active
+
+    def on_prompt_changed(self, message: Prompt.Changed) -> None:
+        if type(message) is Prompt.Changed:
+            self.prompting.changed(message.purpose, message.value)
+
+    def on_prompt_entered(self, message: Prompt.Entered) -> None:
+        self.prompting.entered(message.purpose, message.value)
+
+    def on_prompt_cancelled(self) -> None:
+        self.prompting.cancelled()
+
+    def on_log_view_prompt_asked(self, message: LogView.PromptAsked) -> None:
+        self.prompting.ask(message.purpose)
+
+    def on_page_search_asked(self) -> None:
+        self.prompting.ask("search")
+
+    def on_log_view_since_chosen(self) -> None:
+        self.looking.follow_again()
+
+    def on_log_view_copy_asked(self, message: LogView.CopyAsked) -> None:
+        self._copy(message.text, "the lines on screen")
+
+    def on_page_copy_asked(self, message: Page.CopyAsked) -> None:
+        self._copy(message.text, "the page")
+
+    def on_log_view_save_asked(self, message: LogView.SaveAsked) -> None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        path = Path.cwd() / f"{message.name.replace('/', '-') or 'logs'}-{stamp}.log"
+
+        def save() -> str:
+            save_lines(path, plain_lines(message.lines))
+            return f"saved {len(message.lines):,} lines to {path}"
+
+        self.acting.call(f"cannot save {path.name}", save)
+
+
+def _short(command: keytable.Command) -> str:
+    """The title for the line of keys: its first word or two."""
+    return _SHORT.get(command.id, command.title.lower())
+
+
+_SHORT = {
+    "toggle": "start/stop", "menu": "menu", "quit": "quit", "logs": "logs", "exec": "shell",
+    "log_follow": "follow", "log_wrap": "wrap", "log_timestamps": "times", "log_filter": "only...",
+    "log_save": "save", "page_copy": "copy",
+}  # fmt: skip
+
+
+def _pruned(count: int, what: str) -> str:
+    return f"removed {count} unused {what}"
+
+
+def _call(function: Callable[[str], None], argument: str) -> Callable[[], None]:
+    return lambda: function(argument)
