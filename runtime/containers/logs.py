@@ -18,7 +18,7 @@ from runtime.model.event import CancelEvent
 from runtime.monitor.log import RECORD
 from runtime.store import containers as store
 
-__all__ = ["LogEntry", "LogFollower", "logs"]
+__all__ = ["LogEntry", "LogFollower", "log_bytes", "logs"]
 
 _BATCH = 1 << 20
 _LONGEST_PARTIAL = 64 << 20
@@ -186,34 +186,45 @@ class LogFollower:
         return out
 
     def _step(self) -> bool:
-        """Take some chunks in; False when there is nothing more for now."""
-        if not self._pairs:
-            try:
-                self._pairs.append(_Pair(self._path))
-            except OSError:
-                return False
-            self._next = self._within = 0
-        pair = self._pairs[0]
-        have = pair.records()
-        if self._next >= have:
-            return self._advance(pair)
+        """Take some chunks in as lines; False when there is nothing more for now."""
+        taken = self._take()
+        if taken is None:
+            return False
+        data, begin, records, skip = taken
+        for offset, moment, length, stream in records:
+            piece = data[offset + skip - begin : offset + length - begin]
+            skip = 0
+            self._ready.extend(self._assembler.feed(moment, stream, piece))
+        return True
+
+    def _take(self) -> tuple[bytes, int, list[tuple[int, int, int, int]], int] | None:
+        """(bytes, their offset in the file, the index records that they cover, how many bytes of the first
+        to skip); None when there is nothing more for now."""
+        while True:
+            if not self._pairs:
+                try:
+                    self._pairs.append(_Pair(self._path))
+                except OSError:
+                    return None
+                self._next = self._within = 0
+            pair = self._pairs[0]
+            have = pair.records()
+            if self._next < have:
+                break
+            if not self._advance(pair):
+                return None
         many = min(have - self._next, 4096)
         index = os.pread(pair.index, many * RECORD.size, self._next * RECORD.size)
         records = list(RECORD.iter_unpack(index[: len(index) - len(index) % RECORD.size]))
-        begin = records[0][0] + self._within
+        skip, self._within = self._within, 0
+        begin = records[0][0] + skip
         end, taken = begin, 0
         for offset, _moment, length, _stream in records:
             if taken and offset + length - begin > _BATCH:
                 break
             end, taken = offset + length, taken + 1
-        data = pair.read(begin, end - begin)
-        for offset, moment, length, stream in records[:taken]:
-            first = offset + self._within
-            self._within = 0
-            piece = data[first - begin : offset + length - begin]
-            self._ready.extend(self._assembler.feed(moment, stream, piece))
         self._next += taken
-        return True
+        return pair.read(begin, end - begin), begin, records[:taken], skip
 
     def _advance(self, pair: _Pair) -> bool:
         """At the end of a file: on to the next one if there is one, or if ours was rotated away."""
@@ -227,6 +238,27 @@ class LogFollower:
         self._pairs.pop(0).close()
         self._next = self._within = 0
         return True
+
+    def read_raw(self) -> list[tuple[int, bytes]]:
+        """The next chunks as (stream, bytes), neighbours of one stream in one piece; for whoever wants the
+        bytes and not the lines. Not to be mixed with :meth:`read_new`."""
+        out: list[tuple[int, bytes]] = []
+        while not out:
+            taken = self._take()
+            if taken is None:
+                break
+            data, begin, records, skip = taken
+            place = 0
+            while place < len(records):
+                offset, _moment, length, stream = records[place]
+                first, end = offset, offset + length
+                place += 1
+                while place < len(records) and records[place][3] == stream:
+                    end = records[place][0] + records[place][2]
+                    place += 1
+                out.append((stream, data[max(first + skip, begin) - begin : end - begin]))
+                skip = 0
+        return out
 
     def rest(self) -> list[LogEntry]:
         """Unfinished lines, once nothing more can come."""
@@ -252,6 +284,44 @@ def logs(
     container = store.find(ctx.db, reference)
     follower = LogFollower(ctx.paths.container(container.id) / "log", tail=tail, since=since)
     return _lines(ctx, container.id, follower, since, until, follow, cancel)
+
+
+def log_bytes(
+    ctx: Context,
+    reference: str,
+    *,
+    tail: int | None = None,
+    since: int | None = None,
+    follow: bool = False,
+    cancel: CancelEvent | None = None,
+) -> Iterator[tuple[int, bytes]]:
+    """The same without looking at lines: (stream, bytes) as they were written. Raises NotFound at once."""
+    container = store.find(ctx.db, reference)
+    follower = LogFollower(ctx.paths.container(container.id) / "log", tail=tail, since=since)
+    return _chunks(ctx, container.id, follower, follow, cancel)
+
+
+def _chunks(
+    ctx: Context, container_id: str, follower: LogFollower, follow: bool, cancel: CancelEvent | None
+) -> Iterator[tuple[int, bytes]]:
+    try:
+        ended = not follow
+        checked = 0.0
+        while True:
+            batch = follower.read_raw()
+            yield from batch
+            if batch:
+                continue
+            if ended or (cancel is not None and cancel.is_set()):
+                return
+            now = time.monotonic()
+            if now - checked > 0.2:
+                checked = now
+                ended = not _may_write(ctx, container_id)
+                continue
+            select.select([], [], [], _POLL)
+    finally:
+        follower.close()
 
 
 def _lines(
