@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from runtime.errors import Unavailable
 from runtime.images.base_plan import BasePlan
-from runtime.images.elf import loadable, relocated
+from runtime.images.elf import loadable, without_path
 
 __all__ = ["MTIME", "add_pip", "add_python", "new_prefix", "pip_configuration"]
 
@@ -51,7 +51,7 @@ def add_python(plan: BasePlan) -> None:
             f"the Python that runs tuidock cannot be found below {sys.base_prefix}",
             hint="run tuidock with an ordinary CPython installation",
         )
-    binary = _BinaryChange(str(plan.prefix), plan.new_prefix)
+    binary = _BinaryChange(str(plan.prefix)) if plan.new_prefix != str(plan.prefix) else None
     extra = (f"{plan.prefix}/lib",)
     bin_directory = f"{plan.new_prefix}/bin"
     plan.copy(executable.resolve(), f"{bin_directory}/python{_VERSION}", binary)
@@ -119,13 +119,14 @@ def _library_files(library: Path) -> Iterator[tuple[Path, str]]:
 
 
 class _BinaryChange:
-    """Without debug information, and with the new prefix in it."""
+    """Without debug information, and without the old prefix in it: the interpreter finds its library from
+    where it is, the loader finds libpython in a directory of its own."""
 
-    def __init__(self, old: str, new: str) -> None:
-        self._old, self._new = old, new
+    def __init__(self, old: str) -> None:
+        self._old = old
 
     def __call__(self, data: bytes) -> bytes:
-        return relocated(loadable(data), self._old, self._new) if self._old != self._new else data
+        return without_path(loadable(data), self._old)
 
 
 class _TextChange:
@@ -206,7 +207,7 @@ def pip_configuration(certificates: str) -> str:
 
     Only addresses without credentials that a container can reach are taken over.
     """
-    settings = {"cert": certificates}
+    settings = {"cert": certificates, "disable-pip-version-check": "true", "root-user-action": "ignore"}
     found = _pip_settings()
     for key in ("index-url", "extra-index-url"):
         addresses = [item for item in found.get(key, "").split() if _public(item)]

@@ -6,15 +6,15 @@ Only little-endian 64-bit files are read: x86-64, aarch64, riscv64.
 from __future__ import annotations
 
 import os
-import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.errors import Unavailable
 
-__all__ = ["Elf", "LibraryFinder", "loadable", "read_elf", "relocated"]
+__all__ = ["Elf", "LibraryFinder", "loadable", "read_elf", "without_path"]
 
+_NEUTRAL = b"/usr/local"
 _MAGIC = b"\x7fELF\x02\x01"
 _PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
 _DT_NEEDED, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 1, 5, 15, 29
@@ -95,17 +95,16 @@ def loadable(data: bytes) -> bytes:
     return bytes(kept)
 
 
-def relocated(data: bytes, old: str, new: str) -> bytes:
-    """The file with the path ``old`` at the beginning of its strings replaced, the rest filled with zeros, as
-    conda relocates packages. Unchanged when ``new`` is longer."""
-    before, after = old.encode(), new.encode()
-    if len(after) > len(before):
+def without_path(data: bytes, path: str) -> bytes:
+    """The file with the directory of ``path`` replaced, wherever it is written, by a neutral one of the same
+    length. The last component stays: linkers let other strings share the end of a string ("3.11.7" may be the
+    tail of ".../versions/3.11.7"). Unchanged when there is not enough room."""
+    head = os.path.dirname(path).encode()  # noqa: PTH120
+    room = len(head) - len(_NEUTRAL)
+    if room < 0 or head == _NEUTRAL:
         return data
-
-    def replace(match: re.Match[bytes]) -> bytes:
-        return match[0].replace(before, after).ljust(len(match[0]), b"\0")
-
-    return re.sub(re.escape(before) + rb"(?=[/\0:])[^\0]*", replace, data)
+    neutral = _NEUTRAL + b"/." * (room // 2) + b"/" * (room % 2)
+    return data.replace(path.encode(), neutral + path.encode()[len(head) :])
 
 
 class LibraryFinder:
