@@ -23,7 +23,7 @@ Instruction = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Condition:
-    """An argument compared by ``operator``: EQ NE LT LE GT GE, or MASKED_EQ: ``argument & value == other``."""
+    """An argument compared by ``operator``: EQ NE LT LE GT GE or MASKED_EQ (argument & value == other)."""
 
     index: int
     operator: str
