@@ -580,7 +580,7 @@ class System(_Verbs):
         return info(self._context)
 
     def reconcile(self) -> list[str]:
-        """Mend what a crash left: statuses, mounts, links, addresses, rules, cgroups. What was done, in words."""
+        """Mend what a crash left: statuses, links, addresses, rules, cgroups. What was done, in words."""
         from runtime.containers.reconcile import reconcile
 
         return reconcile(self._context)

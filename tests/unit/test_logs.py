@@ -100,6 +100,23 @@ def test_rotation_keeps_the_newest_and_the_reader_its_place(tmp_path: Path) -> N
     ]
 
 
+def test_raw_chunks_are_the_bytes_by_stream(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    writer = LogWriter(str(tmp_path / "log"))
+    sent = {1: b"", 2: b""}
+    for _ in range(300):
+        stream, data = rng.choice([1, 2]), bytes(rng.choices(b"xy\n", k=rng.randrange(1, 50)))
+        sent[stream] += data
+        writer.write(stream, data)
+    writer.close()
+    seen = {1: b"", 2: b""}
+    follower = LogFollower(tmp_path / "log")
+    while batch := follower.read_raw():
+        for stream, data in batch:
+            seen[stream] += data
+    assert seen == sent
+
+
 def test_a_line_of_many_megabytes_is_whole(tmp_path: Path) -> None:
     writer = LogWriter(str(tmp_path / "log"))
     long = bytes(range(1, 10)) * 700_000
