@@ -1,0 +1,118 @@
+"""Every command, where it lives and what it does in one line; help is made of this table alone."""
+
+from __future__ import annotations
+
+__all__ = ["COMMON", "CONTAINER", "IMAGE", "MANAGEMENT", "NETWORK", "SYSTEM", "TOP", "VOLUME"]
+
+Modules = dict[str, tuple[str, str]]
+_HERE = "tuidock.cli"
+
+COMMON: Modules = {
+    "demo": (f"{_HERE}.demo", "Build, run and show a small load-balanced application"),
+    "run": (f"{_HERE}.run", "Create and run a new container from an image"),
+    "exec": (f"{_HERE}.exec", "Execute a command in a running container"),
+    "ps": (f"{_HERE}.ps", "List containers"),
+    "build": (f"{_HERE}.build", "Build an image from a Dockerfile"),
+    "images": (f"{_HERE}.images", "List images"),
+    "logs": (f"{_HERE}.logs", "Fetch the logs of a container"),
+    "info": (f"{_HERE}.info", "Display system-wide information"),
+    "version": (f"{_HERE}.version", "Show the tuidock version information"),
+}
+
+MANAGEMENT: Modules = {
+    "compose": (f"{_HERE}.compose", "Define and run multi-container applications"),
+    "container": (f"{_HERE}.container", "Manage containers"),
+    "image": (f"{_HERE}.image", "Manage images"),
+    "network": (f"{_HERE}.network", "Manage networks"),
+    "system": (f"{_HERE}.system", "Manage tuidock"),
+    "volume": (f"{_HERE}.volume", "Manage volumes"),
+}
+
+_CONTAINER_VERBS: Modules = {
+    "attach": (f"{_HERE}.attach", "Attach standard input, output and error streams to a running container"),
+    "create": (f"{_HERE}.create", "Create a new container"),
+    "inspect": (
+        f"{_HERE}.inspect:container_command",
+        "Display detailed information on one or more containers",
+    ),
+    "kill": (f"{_HERE}.kill", "Kill one or more running containers"),
+    "pause": (f"{_HERE}.pause", "Pause all processes within one or more containers"),
+    "port": (f"{_HERE}.port", "List port mappings or a specific mapping for the container"),
+    "rename": (f"{_HERE}.rename", "Rename a container"),
+    "restart": (f"{_HERE}.restart", "Restart one or more containers"),
+    "rm": (f"{_HERE}.rm", "Remove one or more containers"),
+    "start": (f"{_HERE}.start", "Start one or more stopped containers"),
+    "stats": (f"{_HERE}.stats", "Display a live stream of container resource usage statistics"),
+    "stop": (f"{_HERE}.stop", "Stop one or more running containers"),
+    "top": (f"{_HERE}.top", "Display the running processes of a container"),
+    "unpause": (f"{_HERE}.unpause", "Unpause all processes within one or more containers"),
+    "wait": (f"{_HERE}.wait", "Block until one or more containers stop, then print their exit codes"),
+}
+
+TOP: Modules = {
+    **COMMON,
+    **MANAGEMENT,
+    **_CONTAINER_VERBS,
+    "inspect": (
+        f"{_HERE}.inspect",
+        "Return low-level information on containers, images, networks and volumes",
+    ),
+    "events": (f"{_HERE}.events", "Get real time events"),
+    "history": (f"{_HERE}.history", "Show the history of an image"),
+    "import": (f"{_HERE}.import_", "Import the contents from a tarball to create a file system image"),
+    "load": (f"{_HERE}.load", "Load an image from a tar archive or standard input"),
+    "rmi": (f"{_HERE}.rmi", "Remove one or more images"),
+    "save": (
+        f"{_HERE}.save",
+        "Save one or more images to a tar archive (streamed to standard output by default)",
+    ),
+    "tag": (f"{_HERE}.tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+}
+
+CONTAINER: Modules = {
+    **_CONTAINER_VERBS,
+    "exec": TOP["exec"],
+    "list": TOP["ps"],
+    "logs": TOP["logs"],
+    "ls": TOP["ps"],
+    "prune": (f"{_HERE}.container_prune", "Remove all stopped containers"),
+    "run": TOP["run"],
+}
+
+IMAGE: Modules = {
+    "bootstrap": (f"{_HERE}.image_bootstrap", "Assemble a base image out of this machine's own files"),
+    "build": TOP["build"],
+    "history": TOP["history"],
+    "import": TOP["import"],
+    "inspect": (f"{_HERE}.inspect:image_command", "Display detailed information on one or more images"),
+    "load": TOP["load"],
+    "ls": TOP["images"],
+    "prune": (f"{_HERE}.image_prune", "Remove unused images"),
+    "rm": TOP["rmi"],
+    "save": TOP["save"],
+    "tag": TOP["tag"],
+}
+
+NETWORK: Modules = {
+    "create": (f"{_HERE}.network_create", "Create a network"),
+    "inspect": (f"{_HERE}.inspect:network_command", "Display detailed information on one or more networks"),
+    "ls": (f"{_HERE}.network_ls", "List networks"),
+    "prune": (f"{_HERE}.network_prune", "Remove all unused networks"),
+    "rm": (f"{_HERE}.network_rm", "Remove one or more networks"),
+}
+
+VOLUME: Modules = {
+    "create": (f"{_HERE}.volume_create", "Create a volume"),
+    "inspect": (f"{_HERE}.inspect:volume_command", "Display detailed information on one or more volumes"),
+    "ls": (f"{_HERE}.volume_ls", "List volumes"),
+    "prune": (f"{_HERE}.volume_prune", "Remove unused local volumes"),
+    "rm": (f"{_HERE}.volume_rm", "Remove one or more volumes"),
+}
+
+SYSTEM: Modules = {
+    "check": (f"{_HERE}.system_check", "Mend what a crash left behind and say what was done"),
+    "df": (f"{_HERE}.system_df", "Show disk usage"),
+    "events": TOP["events"],
+    "info": TOP["info"],
+    "prune": (f"{_HERE}.system_prune", "Remove unused data"),
+}

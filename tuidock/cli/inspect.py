@@ -1,0 +1,118 @@
+"""tuidock inspect: the whole document of containers, images, networks and volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tuidock.cli.command import Invocation, declare, fail, pass_invocation, report
+
+if TYPE_CHECKING:
+    from runtime.engine import Engine
+
+__all__ = ["command", "container_command", "image_command", "network_command", "volume_command"]
+
+Document = Mapping[str, Any]
+_KINDS = ("container", "image", "network", "volume")
+
+
+def _volume(engine: Engine, name: str) -> Document:
+    from tuidock.cli.output import timestamp_rfc3339
+
+    volume = engine.volumes.get(name)
+    return {
+        "CreatedAt": timestamp_rfc3339(volume.created_at),
+        "Driver": volume.driver,
+        "Labels": dict(volume.labels),
+        "Mountpoint": volume.mountpoint,
+        "Name": volume.name,
+        "Options": dict(volume.options) or None,
+        "Scope": "local",
+    }
+
+
+def _reader(engine: Engine, kind: str) -> Callable[[str], Document]:
+    if kind == "container":
+        return engine.containers.inspect
+    if kind == "image":
+        return engine.images.inspect
+    if kind == "network":
+        return engine.networks.inspect
+    return lambda name: _volume(engine, name)
+
+
+def _find(engine: Engine, name: str, kinds: tuple[str, ...]) -> Document:
+    from runtime.errors import NotFound
+
+    for kind in kinds:
+        try:
+            return _reader(engine, kind)(name)
+        except NotFound:
+            if len(kinds) == 1:
+                raise
+    raise NotFound(
+        f"no such object: {name}", hint="tuidock ps -a and tuidock images list what there is", subject=name
+    )
+
+
+def _inspect(engine: Engine, names: tuple[str, ...], kinds: tuple[str, ...], format: str | None) -> None:
+    from runtime.errors import EngineError
+    from tuidock.cli.listing import print_document
+
+    found: list[Document] = []
+    errors: list[EngineError] = []
+    for name in names:
+        try:
+            found.append(_find(engine, name, kinds))
+        except EngineError as error:
+            errors.append(error)
+    if found or format in (None, "", "json"):
+        print_document(found, format)
+    for problem in errors:
+        report(problem)
+    if errors:
+        fail(1)
+
+
+_format = click.option("-f", "--format", metavar="TEMPLATE", help="Format output: json or a Go template")
+
+
+@declare(
+    "inspect",
+    usage="[OPTIONS] NAME|ID [NAME|ID...]",
+    examples=[
+        "tuidock inspect web",
+        "tuidock inspect -f '{{.State.Status}}' web",
+        "tuidock inspect --type image hello",
+    ],
+)
+@_format
+@click.option("-s", "--size", is_flag=True, help="Display total file sizes if the type is container")
+@click.option("--type", "kind", type=click.Choice(_KINDS), help="Look for this type of object only")
+@click.argument("names", nargs=-1, required=True)
+@pass_invocation
+def command(
+    invocation: Invocation, format: str | None, size: bool, kind: str | None, names: tuple[str, ...]
+) -> None:
+    """Return low-level information on containers, images, networks and volumes."""
+    _inspect(invocation.engine, names, (kind,) if kind else _KINDS, format)
+
+
+def _of_kind(kind: str, what: str, example: str) -> click.Command:
+    @declare("inspect", usage=f"[OPTIONS] {kind.upper()} [{kind.upper()}...]", examples=[example])
+    @_format
+    @click.argument("names", nargs=-1, required=True)
+    @pass_invocation
+    def of_kind(invocation: Invocation, format: str | None, names: tuple[str, ...]) -> None:
+        _inspect(invocation.engine, names, (kind,), format)
+
+    of_kind.help = f"Display detailed information on one or more {what}."
+    return of_kind
+
+
+container_command = _of_kind("container", "containers", "tuidock container inspect web")
+image_command = _of_kind("image", "images", "tuidock image inspect -f '{{json .Config}}' base")
+network_command = _of_kind("network", "networks", "tuidock network inspect bridge")
+volume_command = _of_kind("volume", "volumes", "tuidock volume inspect data")

@@ -1,0 +1,147 @@
+"""The root command: global options, and the one place that turns exceptions into messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from tuidock.cli.command import CONTINUE, Group, Invocation, report
+from tuidock.cli.commands import COMMON, MANAGEMENT, TOP
+
+if TYPE_CHECKING:
+    from runtime.engine import Engine
+
+__all__ = ["main", "root_command"]
+
+_USAGE_ERROR = 125
+"""docker's exit code for a wrong option, in every command."""
+
+
+class RootGroup(Group):
+    """``tuidock --help``: common commands first, then groups, then the rest by name."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.write_section(formatter, "Common commands", COMMON)
+        self.write_section(formatter, "Management commands", MANAGEMENT)
+        rest = sorted(name for name in self.modules if name not in COMMON and name not in MANAGEMENT)
+        self.write_section(formatter, "Commands", rest)
+
+
+@click.group(
+    "tuidock",
+    cls=RootGroup,
+    modules=TOP,
+    invoke_without_command=True,
+    context_settings=CONTINUE,
+    help="A container engine that you can see. Without a command, opens the terminal interface.",
+)
+@click.option(
+    "--root", metavar="DIR", help="Where all state is kept (default: TUIDOCK_ROOT, else the system's)"
+)
+@click.option("-D", "--debug", is_flag=True, help="Show tracebacks of errors")
+@click.option("-v", "--version", is_flag=True, help="Print version information and quit")
+@click.pass_context
+def root_command(ctx: click.Context, root: str | None, debug: bool, version: bool) -> None:
+    invocation: Invocation = ctx.obj
+    invocation.root, invocation.debug = root or invocation.root, debug
+    if version:
+        from tuidock import __version__
+
+        click.echo(f"tuidock version {__version__}")
+        ctx.exit()
+    if ctx.invoked_subcommand is not None:
+        return
+    if invocation.interface is None or not (sys.stdout.isatty() and sys.stdin.isatty()):
+        click.echo(ctx.get_help())
+        return
+    if os.geteuid() != 0:
+        from runtime.errors import Denied
+
+        raise Denied("tuidock needs root privileges", hint="run it as root: sudo tuidock")
+    ctx.exit(invocation.interface(invocation.root, None))
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    interface: Callable[[str | None, str | None], int] | None = None,
+    open_engine: Callable[[str | None], Engine] | None = None,
+) -> int:
+    """Run one command line; the exit code. Never raises, except with ``--debug`` on an error of ours."""
+    invocation = Invocation(interface=interface, open_engine=open_engine)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with root_command.make_context("tuidock", arguments, obj=invocation) as ctx:
+            root_command.invoke(ctx)
+        return 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.UsageError as error:
+        return _usage_error(error)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        return _closed_pipe()
+    except Exception as error:
+        return _own_error(error, invocation)
+    finally:
+        _flush()
+
+
+def _own_error(error: Exception, invocation: Invocation) -> int:
+    if invocation.debug:
+        import traceback
+
+        traceback.print_exc()
+    code = report(error)
+    return invocation.own_errors if code == 125 else code
+
+
+def _usage_error(error: click.UsageError) -> int:
+    """docker's words: "unknown flag: --foo"; the nearest option and the help's name as the hint."""
+    path = error.ctx.command_path if error.ctx is not None else "tuidock"
+    hint, code = f"see '{path} --help'", _USAGE_ERROR
+    if isinstance(error, click.NoSuchOption):
+        message = f"unknown flag: {error.option_name}"
+        if error.possibilities:
+            hint = f"did you mean {' or '.join(sorted(error.possibilities)[:2])}? {hint}"
+    elif isinstance(error, click.MissingParameter) and isinstance(error.param, click.Argument):
+        count = "1 argument" if error.param.nargs in (1, -1) else f"{error.param.nargs} arguments"
+        arguments = (
+            [p for p in error.ctx.command.params if isinstance(p, click.Argument)] if error.ctx else []
+        )
+        required = sum(1 for argument in arguments if argument.required)
+        count = "1 argument" if required <= 1 else f"{required} arguments"
+        exact = all(argument.required and argument.nargs == 1 for argument in arguments)
+        message = f"'{path}' requires {'exactly' if exact else 'at least'} {count}"
+        hint, code = (
+            f"usage: {path} {getattr(error.ctx.command, 'usage', '')}; {hint}" if error.ctx else hint,
+            1,
+        )
+    elif isinstance(error, click.BadOptionUsage) and "requires an argument" in error.message:
+        message = f"flag needs an argument: {error.option_name}"
+    elif error.message.startswith("Got unexpected extra argument"):
+        message = f"'{path}' accepts fewer arguments: {error.message[0].lower()}{error.message[1:]}"
+        code = 1
+    else:
+        message = error.format_message().rstrip(".")
+    sys.stderr.write(f"tuidock: {message}\nhint: {hint}\n")
+    return code
+
+
+def _closed_pipe() -> int:
+    """The reader of our output went away (``tuidock logs x | head``): be quiet, as if killed by SIGPIPE."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    return 141
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except (BrokenPipeError, ValueError):
+        _closed_pipe()

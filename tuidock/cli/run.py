@@ -1,0 +1,161 @@
+"""tuidock run: create a container and start it, in the foreground or detached."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from tuidock.cli.command import Invocation, declare, fail, pass_invocation
+from tuidock.cli.container_options import container_options
+
+if TYPE_CHECKING:
+    from runtime.engine import Engine
+    from runtime.model.container import ContainerConfig
+
+__all__ = ["CidFile", "check_terminal", "command", "configure"]
+
+
+@declare(
+    "run",
+    usage="[OPTIONS] IMAGE [COMMAND] [ARG...]",
+    examples=[
+        "tuidock run --rm -it base sh",
+        "tuidock run -d --name web -p 8080:80 hello",
+        "tuidock run --rm --memory 64m --cpus 0.5 base python3 -c 'print(1)'",
+    ],
+    interspersed=False,
+    help_short=False,
+)
+@click.option("-d", "--detach", is_flag=True, help="Run container in background and print container ID")
+@click.option("--detach-keys", metavar="KEYS", help="Override the key sequence for detaching a container")
+@click.option("--sig-proxy/--no-sig-proxy", default=True, help="Proxy received signals to the process")
+@container_options
+@click.argument("image")
+@click.argument("argv", nargs=-1, type=click.UNPROCESSED)
+@pass_invocation
+def command(
+    invocation: Invocation,
+    /,
+    image: str,
+    argv: tuple[str, ...],
+    detach: bool,
+    detach_keys: str | None,
+    sig_proxy: bool,
+    name: str | None,
+    cidfile: str | None,
+    **options: object,
+) -> None:
+    """Create and run a new container from an image."""
+    invocation.own_errors = 125
+    engine = invocation.engine
+    options["detach"] = detach
+    config = configure(engine, image, argv, options)
+    if detach:
+        with CidFile(cidfile) as tell:
+            container = engine.containers.run(config, name=name)
+            tell(container.id)
+        click.echo(container.id)
+        return
+    check_terminal(config.tty, config.open_stdin)
+    fail(_foreground(engine, config, name, cidfile, detach_keys, sig_proxy, options))
+
+
+def _foreground(
+    engine: Engine,
+    config: ContainerConfig,
+    name: str | None,
+    cidfile: str | None,
+    detach_keys: str | None,
+    sig_proxy: bool,
+    options: dict[str, object],
+) -> int:
+    from tuidock.cli.detach_keys import DEFAULT, parse_detach_keys
+    from tuidock.cli.terminal import bridge
+
+    keys = DEFAULT if detach_keys is None else parse_detach_keys(detach_keys)
+    named = options.get("attach_streams")
+    streams = {str(stream).lower() for stream in named} if isinstance(named, tuple) else set()
+    stdin = config.open_stdin and (not streams or "stdin" in streams)
+    with CidFile(cidfile) as tell:
+        container = engine.containers.create(config, name=name)
+        tell(container.id)
+    try:
+        session = engine.containers.start(container.id, attach=True, attach_stdin=stdin)
+    except BaseException:
+        if config.auto_remove:
+            from runtime.errors import EngineError
+
+            with suppress(EngineError):
+                engine.containers.remove(container.id, force=True, volumes=True)
+        raise
+    assert session is not None
+    return bridge(
+        session,
+        stdin=stdin,
+        stdout=not streams or "stdout" in streams,
+        stderr=not streams or "stderr" in streams,
+        detach_keys=keys,
+        proxy_signals=sig_proxy,
+    )
+
+
+def configure(
+    engine: Engine, image: str, argv: tuple[str, ...], options: dict[str, object]
+) -> ContainerConfig:
+    """What the options say; ``-P`` looks up what the image exposes. Raises InvalidInput, NotFound."""
+    from tuidock.cli.container_config import build
+
+    if options.get("publish_all"):
+        exposed = options.get("expose")
+        options["expose"] = (*(exposed if isinstance(exposed, tuple) else ()), *_exposed_by(engine, image))
+    return build(image, argv, options)
+
+
+def _exposed_by(engine: Engine, image: str) -> tuple[str, ...]:
+    return engine.images.get(image).config.exposed_ports
+
+
+def check_terminal(tty: bool, stdin: bool) -> None:
+    """Raises InvalidInput when a terminal is asked for and standard input, which is passed on, is none."""
+    if tty and stdin and not os.isatty(0):
+        from runtime.errors import InvalidInput
+
+        raise InvalidInput("the input device is not a TTY", hint="leave out -t when the input is no terminal")
+
+
+class CidFile:
+    """``--cidfile``: refused when the file exists, removed again when no container was made."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def __enter__(self) -> CidFile:
+        if self._path is not None:
+            try:
+                self._descriptor = os.open(
+                    self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644
+                )
+            except FileExistsError:
+                from runtime.errors import Conflict
+
+                raise Conflict(
+                    f"container ID file found, make sure the other container isn't running or delete {self._path}",
+                    subject=self._path,
+                ) from None
+        return self
+
+    def __call__(self, container_id: str) -> None:
+        if self._descriptor >= 0:
+            os.write(self._descriptor, container_id.encode())
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __exit__(self, *exception: object) -> None:
+        if self._descriptor >= 0 and self._path is not None:
+            os.close(self._descriptor)
+            with suppress(OSError):
+                os.unlink(self._path)  # noqa: PTH108 - no need for pathlib on the way of every run
