@@ -1,8 +1,8 @@
 """``.dockerignore``: which paths of the context a build sees.
 
 Patterns are those of the Dockerfile reference: Go's ``filepath.Match`` plus ``**``; ``!`` takes back; the
-last pattern that matches wins; a pattern that matches a directory matches all below it; matching is on whole paths
-from the context's root, with or without a leading slash.
+last pattern that matches wins; a pattern that matches a directory matches all below it; matching is on
+whole paths from the context's root, with or without a leading slash.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ class LayerView:
         return None if missing else node
 
     def resolve(self, path: str) -> str:
-        """The path without links, relative to the root; what does not exist stays as written. Raises TreeLoop."""
+        """The path without links, from the root; what does not exist stays as written. Raises TreeLoop."""
         node, missing = self._walk(path, follow=True)
         base = [node.path] if node is not None and node.path else []
         return "/".join(base + missing)

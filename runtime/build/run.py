@@ -98,7 +98,7 @@ def _network(work: Workspace, instruction: Run) -> str:
 
 
 def _proxies(work: Workspace, state: StageState) -> dict[str, str]:
-    """Predefined arguments that were given and not declared: the command sees them, key and history do not."""
+    """Predefined arguments, given and not declared: the command sees them, key and history do not."""
     given = work.options.build_args
     return {name: given[name] for name in given if name in PROXY_ARGUMENTS and name not in state.args}
 
