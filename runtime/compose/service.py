@@ -146,6 +146,8 @@ def _command(at: Value | None, *, empty: tuple[str, ...]) -> tuple[str, ...]:
         return ()
     if at.is_list:
         return tuple(item.string() for item in at.items()) or empty
+    if at.is_mapping:
+        raise at.must_be("a string or a list")
     import shlex
 
     try:
