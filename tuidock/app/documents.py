@@ -142,7 +142,10 @@ def image_history(engine: Engine, subject: Subject) -> list[Cell]:
         for entry in reversed(image.history)
     ]
     share = sum(not entry.empty_layer for entry in image.history)
-    summary = cell(f"{share} layers, {size(image.size)}, {image.os}/{image.architecture}", "dim")
+    summary = cell(
+        f"{share} {'layer' if share == 1 else 'layers'}, {size(image.size)}, {image.os}/{image.architecture}",
+        "dim",
+    )
     return [summary, *_table(("SIZE", "CREATED BY"), rows, ("number", ""))]
 
 

@@ -60,20 +60,20 @@ APP: tuple[Command, ...] = (
 )
 
 LISTS: tuple[Command, ...] = (
-    Command("logs", "enter,m", "logs", "Logs of this row", _LIST, footer=True),
-    Command("merged_logs", "M", "merged_logs", "Logs of the whole project, merged", _LIST),
-    Command("inspect", "i", "tab('inspect')", "Inspect", _LIST),
-    Command("attach", "a", "attach", "Attach (leave with ctrl-p ctrl-q)", _LIST),
-    Command("exec", "E", "shell", "Shell inside", _LIST, footer=True),
-    Command("browser", "w", "browser", "Open the published port in a browser", _LIST),
-    Command("copy", "C", "copy", "Copy the id", _LIST),
-    Command("run", "n", "run", "New container of this image", _LIST),
-    Command("filter", "slash", "filter", "Filter", _LIST, footer=True),
-    Command("sort", "o", "sort", "Sort by the next column", _LIST),
-    Command("hide_stopped", "e", "hide_stopped", "Hide or show stopped containers", _LIST),
+    Command("logs", "enter,m", "app.logs", "Logs of this row", _LIST, footer=True),
+    Command("merged_logs", "M", "app.merged_logs", "Logs of the whole project, merged", _LIST),
+    Command("inspect", "i", "app.tab('inspect')", "Inspect", _LIST),
+    Command("attach", "a", "app.attach", "Attach (leave with ctrl-p ctrl-q)", _LIST),
+    Command("exec", "E", "app.shell", "Shell inside", _LIST, footer=True),
+    Command("browser", "w", "app.browser", "Open the published port in a browser", _LIST),
+    Command("copy", "C", "app.copy", "Copy the id", _LIST),
+    Command("run", "n", "app.run", "New container of this image", _LIST),
+    Command("filter", "slash", "app.filter", "Filter", _LIST, footer=True),
+    Command("sort", "o", "app.sort", "Sort by the next column", _LIST),
+    Command("hide_stopped", "e", "app.hide_stopped", "Hide or show stopped containers", _LIST),
     Command("mark", "space", "mark", "Mark", _LIST),
     Command("range", "V", "range", "Mark a range", _LIST),
-    Command("bulk", "b", "bulk", "Menu for the marked rows", _LIST),
+    Command("bulk", "b", "app.bulk", "Menu for the marked rows", _LIST),
     Command("cursor_down", "j,down", "cursor(1)", "Down", _LIST),
     Command("cursor_up", "k,up", "cursor(-1)", "Up", _LIST),
     Command("cursor_first", "g,home", "cursor_to(0)", "First", _LIST),
@@ -147,7 +147,7 @@ def verbs() -> tuple[Command, ...]:
     """The actions on rows, as commands of the lists."""
     return tuple(
         Command(
-            action.id, action.keys, f"verb('{action.id}')", action.title, "On a row", footer=action.footer
+            action.id, action.keys, f"app.verb('{action.id}')", action.title, "On a row", footer=action.footer
         )
         for action in ACTIONS
     )

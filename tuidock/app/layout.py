@@ -36,7 +36,7 @@ def left_width(width: int, zoom: Zoom, *, left_focused: bool) -> int:
         return width if left_focused else 0
     if zoom is Zoom.HALF:
         return width // 2 if left_focused else max(width // 4, 24)
-    return max(min(width * 5 // 12, 84), 36)
+    return max(min(width * 9 // 20, 90), 38)
 
 
 def heights(panes: Sequence[Share], height: int, focused: str) -> dict[str, int]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTAINERS", "cpu_ceiling"]
 
-GRAPH = 8
+GRAPH = 6
 """Cells of the small CPU graph in a row."""
 
 
@@ -95,7 +95,7 @@ CONTAINERS = Pane(
     title="Containers",
     columns=(
         Column("NAME"),
-        Column("STATE", 13),
+        Column("STATE", 12),
         Column("CPU", 6, 1, right=True),
         Column("", GRAPH, 4),
         Column("MEMORY", 8, 2, right=True),

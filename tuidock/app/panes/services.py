@@ -66,7 +66,7 @@ SERVICES = Pane(
     title="Services",
     columns=(
         Column("SERVICE"),
-        Column("REPLICAS", 13),
+        Column("REPLICAS", 12),
         Column("CPU", 6, 2, right=True),
         Column("MEMORY", 8, 3, right=True),
         Column("PORTS", 13, 1),

@@ -20,6 +20,12 @@ KEYS = 14
 """Cells of the column of keys."""
 
 
+WIDE = 150
+"""Where two columns stand side by side, only from this width on is there room for the ids."""
+TITLE = 36
+"""Cells of the column of titles, where the ids stand behind it."""
+
+
 def help_lines(keymap: Mapping[str, str], width: int) -> list[Cell]:
     """All commands by group, in two columns where there is room."""
     groups: dict[str, list[Command]] = {}
@@ -30,7 +36,10 @@ def help_lines(keymap: Mapping[str, str], width: int) -> list[Cell]:
         lines: list[Cell] = [((group, "title"),)]
         for command in commands:
             keys = display(keymap.get(command.id, command.keys))
-            lines.append(((keys.rjust(KEYS) + "  ", "key"), (command.title, ""), (f"  {command.id}", "dim")))
+            line: Cell = ((keys.rjust(KEYS) + "  ", "key"), (command.title, ""))
+            if not 110 <= width < WIDE:
+                line = (*line[:1], (command.title.ljust(TITLE), ""), (f" {command.id}", "dim"))
+            lines.append(line)
         blocks.append([*lines, ()])
     if width < 110:
         return [line for block in blocks for line in block]
