@@ -106,6 +106,15 @@ class _Verbs:
 
 
 class Containers(_Verbs):
+    def prepare(self) -> None:
+        """A container is about to be started: begin to load its monitor meanwhile.
+
+        For commands that start one. A monitor that gets no container ends with this process.
+        """
+        from runtime.containers.launch import Prepared
+
+        Prepared(str(self._context.paths.state))
+
     def create(self, config: ContainerConfig, *, name: str | None = None) -> Container:
         """Raises NotFound (image), Conflict (name), InvalidInput."""
         from runtime.containers.create import create
@@ -490,6 +499,59 @@ class Services(_Verbs):
         from runtime.services.up import up
 
         up(self._context, project, options, progress=progress, cancel=cancel)
+
+    def build(
+        self,
+        project: Project,
+        services: Sequence[str] = (),
+        *,
+        build_args: Mapping[str, str] | None = None,
+        no_cache: bool = False,
+        pull: bool = False,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> dict[str, str]:
+        """Build the images of the named services (all, when none is) that have a ``build``; name to id."""
+        from runtime.services.build import build
+
+        return build(
+            self._context,
+            project,
+            services,
+            build_args=build_args or {},
+            no_cache=no_cache,
+            pull=pull,
+            progress=progress,
+            cancel=cancel,
+        )
+
+    def create_oneoff(
+        self,
+        project: Project,
+        service: str,
+        change: Callable[[ContainerConfig], ContainerConfig],
+        *,
+        name: str | None = None,
+        no_deps: bool = False,
+        build: bool = False,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> Container:
+        """``compose run``'s container, with ``change`` applied to the service's configuration, created and
+        not started; what the service depends on is up."""
+        from runtime.services.oneoff import create_oneoff
+
+        return create_oneoff(
+            self._context,
+            project,
+            service,
+            change,
+            name=name,
+            no_deps=no_deps,
+            build=build,
+            progress=progress,
+            cancel=cancel,
+        )
 
     def down(
         self,

@@ -6,7 +6,6 @@ import _socket
 import fcntl
 import marshal
 import os
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -59,7 +58,7 @@ def read_reply(sock: _socket.socket, buffer: wire.FrameBuffer) -> dict[str, Any]
                 reply: dict[str, Any] = marshal.loads(payload)
                 return reply
             if kind == wire.EXIT:
-                return {"exit": struct.unpack(">i", payload)[0]}
+                return {"exit": wire.EXIT_RECORD.unpack(payload)[0]}
             continue
         try:
             alive = wire.receive(sock, buffer)

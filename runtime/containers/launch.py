@@ -18,7 +18,7 @@ from runtime.context import Context
 from runtime.errors import CommandNotFound, CommandNotRunnable, EngineError, Failed
 from runtime.monitor import wire
 
-__all__ = ["Launch", "Starter", "settle_command", "start_error"]
+__all__ = ["Launch", "Prepared", "Starter", "settle_command", "start_error"]
 
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
 _MONITOR = _PACKAGE_ROOT / "runtime" / "monitor" / "__main__.py"
@@ -108,6 +108,20 @@ class Starter:
             os.waitpid(self._pid, 0)
 
 
+class Prepared:
+    """A monitor that is loading its code while its container is still being created."""
+
+    waiting: ClassVar[dict[str, Prepared]] = {}
+
+    def __init__(self, root_state: str) -> None:
+        self.sock, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        try:
+            self.spawned = _spawn("prepared", root_state, theirs)
+        finally:
+            theirs.close()
+        Prepared.waiting[root_state] = self
+
+
 class Launch:
     """One start in progress."""
 
@@ -120,13 +134,17 @@ class Launch:
         self.sock = self._begin()
 
     def _begin(self) -> _socket.socket:
-        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-        try:
-            starter = Starter.running.get(self._plan["root_state"])
-            if starter is None or not starter.hand(theirs):
-                self._spawned = _spawn(self._plan["id"], self._plan["root_state"], theirs)
-        finally:
-            theirs.close()
+        prepared = Prepared.waiting.pop(self._plan["root_state"], None)
+        if prepared is not None:
+            ours, self._spawned = prepared.sock, prepared.spawned
+        else:
+            ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+            try:
+                starter = Starter.running.get(self._plan["root_state"])
+                if starter is None or not starter.hand(theirs):
+                    self._spawned = _spawn(self._plan["id"], self._plan["root_state"], theirs)
+            finally:
+                theirs.close()
         try:
             wire.send_with_fds(ours, wire.request(self._plan), [])
         except OSError:  # it died already: the first reply says so

@@ -21,6 +21,8 @@ class Session(Protocol):
     """``read`` until None, then ``wait``. One thread reads; any thread may write."""
 
     tty: bool
+    oom_killed: bool
+    """Known after :meth:`wait`: the kernel killed something in the container for want of memory."""
 
     def fileno(self) -> int:
         """Readable when output (or the end) waits."""
@@ -54,6 +56,7 @@ class AttachSession:
         self.tty = tty
         self._sock = sock
         self._buffer = buffer or wire.FrameBuffer()
+        self.oom_killed = False
         self._code: int | None = None
 
     def fileno(self) -> int:
@@ -81,7 +84,7 @@ class AttachSession:
             if kind == wire.STDERR:
                 return 2, payload
             if kind == wire.EXIT:
-                self._code = struct.unpack(">i", payload)[0]
+                self._code, self.oom_killed = wire.EXIT_RECORD.unpack(payload)
         return None
 
     def _send(self, data: bytes) -> None:
@@ -130,6 +133,7 @@ class ExecSession:
         self._buffer = buffer
         self._stdin = master if self.tty else stdin
         self._outputs = {master: 1} if self.tty else dict(outputs or {})
+        self.oom_killed = False
         self._code: int | None = None
         self._poll = select.epoll()
         for fd in self._outputs:
@@ -183,7 +187,7 @@ class ExecSession:
         if item is None:
             self._code = 137
         elif item[0] == wire.EXIT:
-            self._code = struct.unpack(">i", item[1])[0]
+            self._code, self.oom_killed = wire.EXIT_RECORD.unpack(item[1])
         if self._code is not None:
             self._poll.unregister(self._sock.fileno())
             self._sock.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-import struct
 
 from runtime.containers.control import connect
 from runtime.context import Context
@@ -32,7 +31,7 @@ def wait(ctx: Context, reference: str, *, cancel: CancelEvent | None = None) -> 
         while True:
             item = buffer.next()
             if item is not None and item[0] == wire.EXIT:
-                code: int = struct.unpack(">i", item[1])[0]
+                code: int = wire.EXIT_RECORD.unpack(item[1])[0]
                 return code
             if cancel is not None:
                 while not select.select([sock], [], [], 0.2)[0]:

@@ -21,6 +21,7 @@ def live() -> None:
     from runtime.kernel import locks, syscalls
     from runtime.monitor import wire
     from runtime.monitor.clients import Clients
+    from runtime.monitor.supervise import Monitor
 
     syscalls.close_range(4, 0xFFFFFFFF, 0)
     os.set_inheritable(3, False)
@@ -55,9 +56,6 @@ def live() -> None:
     backend = cgroups.detect()
     backend.create(plan["monitor_cgroup"], {}, None)
     backend.enter(plan["monitor_cgroup"])
-
-    from runtime.monitor.supervise import Monitor
-
     Monitor(plan, starter, lock).run()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import _socket
 import marshal
 import os
-import struct
 
 from runtime.monitor import wire
 from runtime.monitor.loop import READ, WRITE, Loop
@@ -159,12 +158,12 @@ class Clients:
             if client.attached:
                 self.send(client, wire.STDOUT if stream == 1 else wire.STDERR, data)
 
-    def finish(self, code: int) -> None:
+    def finish(self, code: int, oom_killed: bool) -> None:
         """Tell the exit code to the attached and to those who wait; they go once they have read it."""
         for client in list(self.clients.values()):
             if client.attached or client.waiting:
                 client.finished = True
-                self.send(client, wire.EXIT, struct.pack(">i", code))
+                self.send(client, wire.EXIT, wire.EXIT_RECORD.pack(code, oom_killed))
             elif not client.process:
                 self.drop(client)
 

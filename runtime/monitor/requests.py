@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _signal as signal  # the C module: the Python one costs enum
 import os
-import struct
 
 from runtime.kernel import terminals
 from runtime.monitor import executing, record, wire
@@ -122,7 +121,7 @@ class Requests:
                 if client.sock.fileno() >= 0:
                     client.process = 0
                     client.finished = True
-                    monitor.clients.send(client, wire.EXIT, struct.pack(">i", code))
+                    monitor.clients.send(client, wire.EXIT, wire.EXIT_RECORD.pack(code, False))
 
             execution = executing.spawn(
                 monitor.loop, monitor.plan, fields, monitor.pid, monitor.own_pidns, stdio, started, ended

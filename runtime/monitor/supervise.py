@@ -393,7 +393,7 @@ class Monitor:
             remove_tree(plan["run"])
         os.close(self.lock)
         self.finished = True
-        self.clients.finish(code)
+        self.clients.finish(code, oom_killed)
 
     def _settle_firewall(self) -> None:
         """Published ports go; a program of its own does it, so that we need no netlink library."""

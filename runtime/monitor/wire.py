@@ -15,7 +15,7 @@ kind  direction  payload
 ``Q`` from       a reply to a request
 ``O`` from       standard output
 ``R`` from       standard error
-``X`` from       the process ended: its exit code (4 bytes)
+``X`` from       the process ended: exit code (4 bytes), 1 if memory ran out
 ====  =========  ========================================================
 """
 
@@ -29,6 +29,7 @@ import struct
 
 __all__ = [
     "EXIT",
+    "EXIT_RECORD",
     "MAX_FRAME",
     "REPLY",
     "REQUEST",
@@ -59,6 +60,7 @@ EXIT = b"X"
 
 MAX_FRAME = 8 << 20
 _HEADER = struct.Struct(">cI")
+EXIT_RECORD = struct.Struct(">i?")
 
 
 def frame(kind: bytes, payload: bytes = b"") -> bytes:

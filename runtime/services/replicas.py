@@ -22,7 +22,14 @@ from runtime.services.plan import Action, ActionKind
 from runtime.services.report import Report
 from runtime.services.status import project_containers
 
-__all__ = ["carry_out", "inline_directory", "remove_container", "stop_and_remove", "stop_container"]
+__all__ = [
+    "carry_out",
+    "inline_directory",
+    "remove_container",
+    "replica_config",
+    "stop_and_remove",
+    "stop_container",
+]
 
 
 def carry_out(
@@ -40,7 +47,7 @@ def carry_out(
         return
     if action.kind is ActionKind.CREATE:
         report(step, "Creating")
-        config = _replica_config(ctx, project, service, action.number)
+        config = replica_config(ctx, project, service, action.number)
         reference = _create(ctx, config, action.name).id
         report(step, "Created", done=True)
     elif action.kind is ActionKind.RECREATE:
@@ -76,7 +83,7 @@ def _recreate(
     assert old is not None
     step = f"Container {action.name}"
     report(step, "Recreate")
-    config = _replica_config(ctx, project, service, action.number)
+    config = replica_config(ctx, project, service, action.number)
     if not options.renew_anonymous_volumes:
         config = _with_anonymous_volumes(config, old)
     new = create(ctx, config, name=f"{old.short_id}_{action.name}")
@@ -105,7 +112,7 @@ def _with_anonymous_volumes(config: ContainerConfig, old: Container) -> Containe
     return replace(config, mounts=(*known.values(), *kept))
 
 
-def _replica_config(ctx: Context, project: Project, service: ServiceSpec, number: int) -> ContainerConfig:
+def replica_config(ctx: Context, project: Project, service: ServiceSpec, number: int) -> ContainerConfig:
     """The service's configuration with the replica's labels, inline files and references filled in."""
     config = service.config
     mounts = list(config.mounts)

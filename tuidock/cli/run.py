@@ -51,6 +51,7 @@ def command(
     """Create and run a new container from an image."""
     invocation.own_errors = 125
     engine = invocation.engine
+    engine.containers.prepare()
     options["detach"] = detach
     config = configure(engine, image, argv, options)
     if detach:
@@ -92,7 +93,7 @@ def _foreground(
                 engine.containers.remove(container.id, force=True, volumes=True)
         raise
     assert session is not None
-    return bridge(
+    code = bridge(
         session,
         stdin=stdin,
         stdout=not streams or "stdout" in streams,
@@ -100,6 +101,14 @@ def _foreground(
         detach_keys=keys,
         proxy_signals=sig_proxy,
     )
+    if session.oom_killed:
+        limit = config.resources.memory
+        click.echo(
+            f"tuidock: {container.name} ran out of memory and was killed"
+            + (f" (limit {limit >> 20} MiB)" if limit else ""),
+            err=True,
+        )
+    return code
 
 
 def configure(
@@ -119,7 +128,7 @@ def _exposed_by(engine: Engine, image: str) -> tuple[str, ...]:
 
 
 def check_terminal(tty: bool, stdin: bool) -> None:
-    """Raises InvalidInput when a terminal is asked for and standard input, which is passed on, is none."""
+    """Raises InvalidInput when a terminal is asked for and the input that is passed on is none."""
     if tty and stdin and not os.isatty(0):
         from runtime.errors import InvalidInput
 
@@ -143,7 +152,8 @@ class CidFile:
                 from runtime.errors import Conflict
 
                 raise Conflict(
-                    f"container ID file found, make sure the other container isn't running or delete {self._path}",
+                    f"container ID file {self._path} exists",
+                    hint="make sure the other container isn't running, or delete the file",
                     subject=self._path,
                 ) from None
         return self
