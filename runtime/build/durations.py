@@ -13,7 +13,7 @@ _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 def parse_duration(text: str) -> int:
     """Nanoseconds. Raises ValueError (time.ParseDuration's grammar)."""
     sign = -1 if text.startswith("-") else 1
-    body = text.lstrip("+-") if text[:1] in "+-" else text
+    body = text[1:] if text[:1] in ("+", "-") else text
     if body == "0":
         return 0
     total, at = 0.0, 0
