@@ -6,6 +6,7 @@ are synchronous and may be called from any thread; long ones take ``progress`` a
 
 from __future__ import annotations
 
+import builtins
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -169,7 +170,7 @@ class Containers(_Verbs):
 
         rename(self._context, reference, name)
 
-    def list(self, *, all: bool = False) -> list[Container]:
+    def list(self, *, all: bool = False) -> builtins.list[Container]:
         """Newest first; running ones only unless ``all``. Reconciles what has died unseen."""
         from runtime.containers.list import list_containers
 
@@ -268,13 +269,13 @@ class Containers(_Verbs):
 
         return wait(self._context, reference, cancel=cancel)
 
-    def stats(self, references: Iterable[str] | None = None) -> list[ContainerStats]:
+    def stats(self, references: Iterable[str] | None = None) -> builtins.list[ContainerStats]:
         """One sample of each (all that run, when None). Cheap: some reads of cgroup files a container."""
         from runtime.containers.stats import stats
 
         return stats(self._context, references)
 
-    def top(self, reference: str) -> list[dict[str, str]]:
+    def top(self, reference: str) -> builtins.list[dict[str, str]]:
         """The container's processes as seen from the host: UID PID PPID C STIME TTY TIME CMD."""
         from runtime.containers.top import top
 
@@ -282,7 +283,7 @@ class Containers(_Verbs):
 
 
 class Images(_Verbs):
-    def list(self, *, all: bool = False) -> list[ImageSummary]:
+    def list(self, *, all: bool = False) -> builtins.list[ImageSummary]:
         from runtime.images.list import list_images
 
         return list_images(self._context, all=all)
@@ -304,7 +305,9 @@ class Images(_Verbs):
 
         tag(self._context, source, target)
 
-    def remove(self, reference: str, *, force: bool = False, prune: bool = True) -> list[dict[str, str]]:
+    def remove(
+        self, reference: str, *, force: bool = False, prune: bool = True
+    ) -> builtins.list[dict[str, str]]:
         """docker's rows, in order: {"Untagged": ref} and {"Deleted": id}."""
         from runtime.images.remove import remove
 
@@ -322,7 +325,7 @@ class Images(_Verbs):
         *,
         progress: ProgressCallback | None = None,
         cancel: CancelEvent | None = None,
-    ) -> list[str]:
+    ) -> builtins.list[str]:
         """docker's and OCI's archives (plain, gzip or zstd); returns the references or ids loaded."""
         from runtime.images.load import load
 
@@ -376,7 +379,7 @@ class Images(_Verbs):
 
         return bootstrap(self._context, name, progress=progress, cancel=cancel)
 
-    def prune(self, *, all: bool = False) -> tuple[list[str], int]:
+    def prune(self, *, all: bool = False) -> tuple[builtins.list[str], int]:
         """Remove dangling (or all unused) images; (ids, bytes reclaimed)."""
         from runtime.images.remove import prune
 
@@ -408,7 +411,7 @@ class Networks(_Verbs):
             options=options,
         )
 
-    def list(self) -> list[Network]:
+    def list(self) -> builtins.list[Network]:
         """With docker's three built-in ones: bridge, host, none."""
         from runtime.network.list import list_networks
 
@@ -430,7 +433,7 @@ class Networks(_Verbs):
 
         remove(self._context, reference)
 
-    def prune(self) -> list[str]:
+    def prune(self) -> builtins.list[str]:
         from runtime.network.remove import prune
 
         return prune(self._context)
@@ -442,7 +445,7 @@ class Volumes(_Verbs):
 
         return create(self._context, name, labels=labels)
 
-    def list(self) -> list[Volume]:
+    def list(self) -> builtins.list[Volume]:
         from runtime.volumes.volumes import list_volumes
 
         return list_volumes(self._context)
@@ -457,7 +460,7 @@ class Volumes(_Verbs):
 
         remove(self._context, name, force=force)
 
-    def prune(self, *, all: bool = False) -> tuple[list[str], int]:
+    def prune(self, *, all: bool = False) -> tuple[builtins.list[str], int]:
         from runtime.volumes.volumes import prune
 
         return prune(self._context, all=all)
