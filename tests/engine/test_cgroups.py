@@ -60,7 +60,9 @@ def start() -> Iterator[Start]:
     yield begin
     for child in children:
         child.kill()
-        child.communicate()
+        child.wait()
+        if child.stdout is not None:
+            child.stdout.close()  # not read to its end: what it forked may live until the group is killed
 
 
 def test_create_enter_and_remove(group: str, start: Start) -> None:
