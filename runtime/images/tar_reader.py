@@ -70,6 +70,7 @@ class Entry:
 class TarReader:
     """Iterate for entries; between two of them ``payload`` or ``copy_to`` give the current one's data.
 
+    A stream that has ``skip(n)`` is not read where nobody asks for the data.
     Raises InvalidInput for what is no tar archive or ends too early. When iteration has ended, the stream
     was read to its end (a digest over it is complete).
     """
@@ -82,6 +83,7 @@ class TarReader:
         self._padding = 0
         self._offset = 0
         self._globals: dict[bytes, bytes] = {}
+        self._seek: Callable[[int], None] | None = getattr(stream, "skip", None)
 
     @property
     def offset(self) -> int:
@@ -189,6 +191,13 @@ class TarReader:
         return b"".join(parts)
 
     def _skip(self, count: int) -> None:
+        left = count - (len(self._chunk) - self._position)
+        if left > 0 and self._seek is not None:
+            self._seek(left)
+            self._offset += len(self._chunk) + left
+            self._chunk = b""
+            self._position = 0
+            return
         while count:
             if self._position >= len(self._chunk):
                 self._fill()

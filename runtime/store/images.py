@@ -29,6 +29,7 @@ __all__ = [
     "resolve_ref",
     "set_ref",
     "unused_layers",
+    "used_blobs",
 ]
 
 
@@ -201,3 +202,11 @@ def unused_layers(
         and (before is None or row.created_at < before)
         and tx.row("SELECT 1 FROM build_cache WHERE instr(result, ?) LIMIT 1", (row.diff_id,)) is None
     ]
+
+
+def used_blobs(db: Database | Transaction) -> set[str]:
+    """Digests of every blob that an image or a layer names."""
+    found = db.rows(
+        "SELECT id FROM image UNION SELECT manifest_digest FROM image UNION SELECT blob_digest FROM layer"
+    )
+    return {row[0] for row in found}

@@ -1,0 +1,66 @@
+"""What a crash or a busy moment left: half-made files and directories, layers and blobs without a user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.images.collect import collect
+from runtime.images.leases import exclusive_lease, is_abandoned
+from runtime.images.trees import remove_tree
+from runtime.store import images as rows
+
+if TYPE_CHECKING:
+    from runtime.context import Context
+
+__all__ = ["sweep"]
+
+
+def sweep(ctx: Context) -> list[str]:
+    """Remove it; what was done, in words. Costs some directory listings when there is nothing."""
+    done: list[str] = []
+    for name in _names(ctx.paths.layers):
+        if is_abandoned(name):
+            remove_tree(ctx.paths.layers / name)
+            done.append(f"half-made layer {name}: removed")
+    for name in _names(ctx.paths.content):
+        if is_abandoned(name):
+            (ctx.paths.content / name).unlink(missing_ok=True)
+            done.append(f"half-made content {name}: removed")
+    if rows.unused_layers(ctx.db):
+        done += [f"unused layer {row.diff_id[7:19]}: removed" for row in collect(ctx)]
+    strays = _stray_blobs(ctx) or _stray_directories(ctx)
+    if strays:
+        with exclusive_lease(ctx) as alone:
+            if alone:
+                done += _remove_strays(ctx)
+    return done
+
+
+def _stray_blobs(ctx: Context) -> list[str]:
+    directory = ctx.paths.content / "blobs" / "sha256"
+    if not directory.is_dir():
+        return []
+    used = rows.used_blobs(ctx.db)
+    return [name for name in _names(directory) if f"sha256:{name}" not in used]
+
+
+def _stray_directories(ctx: Context) -> list[str]:
+    known = {row.directory for row in rows.all_layers(ctx.db)}
+    return [name for name in _names(ctx.paths.layers) if name not in known and not name.startswith(".")]
+
+
+def _remove_strays(ctx: Context) -> list[str]:
+    """Looked up again, now that nobody adds any."""
+    done: list[str] = []
+    for name in _stray_blobs(ctx):
+        (ctx.paths.content / "blobs" / "sha256" / name).unlink(missing_ok=True)
+        done.append(f"unused content {name[:12]}: removed")
+    for name in _stray_directories(ctx):
+        remove_tree(ctx.paths.layers / name)
+        done.append(f"unknown layer directory {name}: removed")
+    return done
+
+
+def _names(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
