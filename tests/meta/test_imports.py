@@ -1,0 +1,104 @@
+"""What a process must not load, proven in a subprocess: the command line's speed and the monitor's size."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+SLOW = frozenset(
+    {"textual", "rich", "asyncio", "pyroute2", "ssl", "yaml", "urllib3", "psutil", "zstandard", "isal"}
+)
+"""Each costs a command 10 ms or more; they are loaded by the verbs that need them."""
+BIG = frozenset(
+    [
+        *("asyncio", "contextlib", "dataclasses", "enum", "json", "logging", "pathlib", "re"),
+        *("subprocess", "tempfile", "typing"),
+    ]
+)
+"""Not in a monitor: one lives beside every container."""
+
+REPORT = """
+import json, sys
+try:
+    from tuidock.__main__ import main
+    sys.argv = ["tuidock", *json.loads(sys.argv[1])]
+    main()
+except SystemExit:
+    pass
+finally:
+    sys.stdout.flush()
+    sys.stderr.write("\\nloaded:" + json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+def loaded_by(arguments: list[str], root: Path) -> set[str]:
+    """The top-level modules that a command has loaded when it ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT, json.dumps(arguments)],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env={"PATH": "/usr/bin:/bin", "TUIDOCK_ROOT": str(root), "XDG_CONFIG_HOME": str(root)},
+        check=False,
+    )
+    _, found, modules = done.stderr.rpartition("\nloaded:")
+    assert found, done.stderr
+    return set(json.loads(modules))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["version"],
+        ["ps"],
+        ["ps", "-a"],
+        ["run", "--help"],
+        ["images"],
+        ["container", "ls"],
+        ["compose", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_loads_only_what_it_uses(arguments: list[str], tmp_path: Path) -> None:
+    assert loaded_by(arguments, tmp_path) & SLOW == set()
+
+
+def test_the_check_sees_what_is_loaded(tmp_path: Path) -> None:
+    assert {"click", "tuidock", "runtime"} <= loaded_by(["ps"], tmp_path)
+
+
+def test_a_monitor_loads_little() -> None:
+    """As it is started: isolated, without site-packages."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); "
+        "import runtime.monitor.__main__, runtime.monitor.supervise, runtime.cgroups; "
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
+    )
+    modules = set(done.stdout.split())
+    assert "runtime.monitor.supervise" in modules
+    assert modules & BIG == set()
+    assert {name for name in modules if name.startswith("runtime.")} & {
+        "runtime.engine",
+        "runtime.store.database",
+        "runtime.network.endpoints",
+    } == set()
+
+
+def test_the_interface_does_not_load_the_command_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, tuidock.app; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        check=True,
+    )
+    assert not [name for name in done.stdout.split() if name.startswith("tuidock.cli")]
