@@ -91,7 +91,7 @@ def _default(tx: Transaction, ctx: Context) -> Network:
         gateway=gateway,
     )
     rows.insert(tx, network)
-    return ensure_link(tx, ctx, network)
+    return ensure_link(tx, ctx, network, fresh=True)
 
 
 def _bip(ctx: Context) -> tuple[str, str] | None:
@@ -134,15 +134,17 @@ def _used(db: Database | Transaction, known: list[links.Route], but: str) -> lis
     return used
 
 
-def ensure_link(tx: Transaction, ctx: Context, network: Network) -> Network:
+def ensure_link(tx: Transaction, ctx: Context, network: Network, *, fresh: bool = False) -> Network:
     """The network with its bridge up: made now if this is the first use or the first since a reboot.
 
     A subnet that another link took meanwhile is exchanged for a free one when no endpoint holds an address
-    in it and it was not asked for. Raises Conflict, Unavailable, Denied, Failed.
+    in it and it was not asked for. ``fresh``: the row was made in this transaction, so a link of this
+    name is what one that was rolled back has left. Raises Conflict, Unavailable, Denied, Failed.
     """
-    if links.exists(network.bridge):
+    if network.subnet and not fresh and links.exists(network.bridge):
         return network
     with translated(f"network {network.name}"), _machine_lock(), links.open_here() as netlink:
+        links.delete(netlink, [network.bridge] if links.exists(network.bridge) else [])
         known = links.routes(netlink)
         network = _with_free_subnet(tx, ctx, network, known)
         _create(ctx, netlink, network, known)

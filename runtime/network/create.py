@@ -63,7 +63,7 @@ def create(
                 options=settings,
             )
             rows.insert(tx, network)
-            network = bridges.ensure_link(tx, ctx, network)
+            network = bridges.ensure_link(tx, ctx, network, fresh=True)
             tx.event("network", "create", network.id, name=name, driver="bridge")
     except sqlite3.IntegrityError as error:
         raise Conflict(f"network with name {name} already exists", subject=name) from error

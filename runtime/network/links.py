@@ -37,6 +37,7 @@ IFF_UP = 1
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 28
 IFLA_AF_SPEC, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE = 26, 8, 1
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
+IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA, IFLA_BRPORT_MODE = 4, 5, 4
 VETH_INFO_PEER = 1
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST = 1, 2, 4
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE = 1, 4, 5, 6, 15
@@ -185,9 +186,17 @@ def create_veths(netlink: Netlink, netns: int, veths: list[Veth]) -> None:
             string(IFLA_INFO_KIND, "veth"),
             nested(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, peer)),
         )
-        messages.append((RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload))
+        messages += [(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload), _hairpin(veth.host)]
     if messages:
         netlink.request(messages, f"create veth {', '.join(veth.host for veth in veths)}")
+
+
+def _hairpin(name: str) -> Message:
+    """Let the bridge send a frame back where it came from. Where br_netfilter is on, a container that asks
+    for its own published port is translated inside the bridge, and its frame never leaves by another port."""
+    mode = nested(IFLA_INFO_SLAVE_DATA, attribute(IFLA_BRPORT_MODE, b"\1"))
+    info = nested(IFLA_LINKINFO, string(IFLA_INFO_SLAVE_KIND, "bridge"), mode)
+    return RTM_NEWLINK, 0, _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + string(IFLA_IFNAME, name) + info
 
 
 def configure(
