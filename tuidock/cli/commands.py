@@ -20,7 +20,7 @@ COMMON: Modules = {
 }
 
 MANAGEMENT: Modules = {
-    "compose": (f"{_HERE}.compose", "Define and run multi-container applications"),
+    "compose": (f"{_HERE}.compose.group", "Define and run multi-container applications"),
     "container": (f"{_HERE}.container", "Manage containers"),
     "image": (f"{_HERE}.image", "Manage images"),
     "network": (f"{_HERE}.network", "Manage networks"),

@@ -214,11 +214,12 @@ def _choose(title: str, style: str, quiet: bool) -> Quiet | Plain | Live:
 
 @contextmanager
 def progress(
-    title: str, *, style: str = "auto", quiet: bool = False
+    title: str, *, style: str = "auto", quiet: bool = False, interruptible: bool = False
 ) -> Iterator[tuple[Callable[[Progress], None], threading.Event]]:
     """Gives the ``progress`` callback and the ``cancel`` event of a long verb.
 
-    The first ctrl-C sets the event, so that the verb can undo what it has begun; the second interrupts it.
+    The first ctrl-C sets the event, so that the verb can undo what it has begun; the second interrupts it,
+    as the first one does when ``interruptible``.
     """
     import signal
 
@@ -230,7 +231,8 @@ def progress(
             raise KeyboardInterrupt
         cancel.set()
 
-    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = () if interruptible else (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, interrupted) for number in numbers}
     try:
         yield show, cancel
     finally:

@@ -6,9 +6,9 @@ import click
 
 from tuidock.cli.command import Invocation, declare, pass_invocation
 
-__all__ = ["command"]
+__all__ = ["COLUMNS", "command"]
 
-_COLUMNS = ("UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD")
+COLUMNS = ("UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD")
 
 
 @declare(
@@ -23,4 +23,4 @@ def command(invocation: Invocation, container: str) -> None:
     from tuidock.cli.output import emit, table
 
     rows = invocation.engine.containers.top(container)
-    emit(table(_COLUMNS, [[row.get(column, "") for column in _COLUMNS] for row in rows]))
+    emit(table(COLUMNS, [[row.get(column, "") for column in COLUMNS] for row in rows]))

@@ -1,0 +1,1 @@
+"""tuidock compose: multi-container applications out of compose files; one file a command."""
