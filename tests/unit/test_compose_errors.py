@@ -48,7 +48,7 @@ SERVICE_ERRORS = [
     ("environment: 3", "services.web.environment: must be a mapping, not 3"),
     ("environment: {A: [1]}", "services.web.environment.A: must be a string, not a list"),
     ("labels: {com.docker.compose.project: x}", "are reserved"),
-    ("command: {a: b}", "services.web.command: must be a list, not a mapping"),
+    ("command: {a: b}", "services.web.command: must be a string or a list, not a mapping"),
     ("command: 'echo \"x'", "cannot be split into words"),
     ("image: [a]", "services.web.image: must be a string, not a list"),
     ("tty: 3", "services.web.tty: must be true or false, not 3"),
@@ -178,7 +178,7 @@ FILE_ERRORS = [
     ("services:\n  web:\n", 2, "services.web: must be a mapping, not nothing"),
     ("services:\n  web: {}\n", 2, "services.web: neither an image nor a build context is given"),
     ("services:\n  we b: {image: a}\n", 2, "a service's name has letters"),
-    ("services:\n  web: {image: a}\n  web: {image: b}\n", 3, 'the key "web" is given twice (first in line 2)'),
+    ("services:\n  web: {image: a}\n  web: {image: b}\n", 3, 'key "web" is given twice (first in line 2)'),
     ("services:\n  web: {image: a\n", 3, "not valid YAML"),
     ("services:\n\tweb: {image: a}\n", 2, "a tab indents a line"),
     ("services:\n  web: {image: *x}\n", 2, "not valid YAML"),
@@ -200,12 +200,13 @@ FILE_ERRORS = [
     ("services:\n  web:\n    image: a\n    scale: 2\n    deploy: {replicas: 3}\n", 5, "scale says 2"),
     ("services:\n  web:\n    image: a\n    cpus: 1\n    deploy: {resources: {limits: {cpus: 2}}}\n", 4,
      "services.web.deploy.resources.limits.cpus says 2"),
-    ("services:\n  web:\n    image: a\n    container_name: x\n    scale: 2\n", 4, "container names are unique"),
+    ("services:\n  web:\n    image: a\n    container_name: x\n    scale: 2\n", 4, "names are unique"),
     ("services:\n  web:\n    image: a\n    network_mode: host\n    networks: [default]\n", 4,
      "network_mode and networks cannot both be given"),
     ("services:\n  web:\n    image: a\n    network_mode: none\n    ports: ['80:80']\n", 2,
      "ports cannot be published with network_mode: none"),
-    ("services:\n  web: {extends: b, image: x}\n  b: {extends: web, image: x}\n", 3, "in a circle: web -> b -> web"),
+    ("services:\n  web: {extends: b, image: x}\n  b: {extends: web, image: x}\n", 2,
+     "in a circle: web -> b -> web"),
 ]  # fmt: skip
 
 
@@ -228,7 +229,7 @@ def test_a_small_file_cannot_ask_for_gigabytes(tmp_path: Path) -> None:
 
 def test_deep_files_are_refused(tmp_path: Path) -> None:
     assert "nested too deeply" in failure(tmp_path, "x-a: " + "[" * 500 + "]" * 500).message
-    assert "not valid YAML" in failure(tmp_path, "x-a: " + "[" * 100_000).message or True
+    assert "maximum nesting" in failure(tmp_path, "x-a: " + "[" * 100_000).message
 
 
 def test_the_93_attributes_are_known() -> None:
