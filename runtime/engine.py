@@ -40,6 +40,9 @@ class Engine:
 
     @cached_property
     def containers(self) -> Containers:
+        from runtime.containers.reconcile import repair
+
+        repair(self.context)
         return Containers(self.context)
 
     @cached_property

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import IO
 
-from runtime.build.layer_view import Node
 from runtime.errors import InvalidInput
 from runtime.images.compression import Readable
+from runtime.images.layer_view import Node
 from runtime.images.tar_reader import TarReader
 from runtime.images.unpack import unpack
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from runtime.build.dockerignore import IgnoreRules, PatternError, pattern_regex, read_rules
 from runtime.build.file_digests import FileDigests
-from runtime.build.layer_view import LayerView, Node
+from runtime.images.layer_view import LayerView, Node
 
 __all__ = ["Selection", "SourceNotFound", "SourceTree", "digest", "select"]
 

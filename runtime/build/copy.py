@@ -10,7 +10,6 @@ from runtime.build.archives import fetch, unpack_archive
 from runtime.build.cache import CachedLayer, key_of
 from runtime.build.context_files import Selection, SourceTree, digest, select
 from runtime.build.instructions import Add, Copy
-from runtime.build.layer_view import LayerView
 from runtime.build.layer_writer import LayerWriter, Owner
 from runtime.build.ownership import mode_change, resolve_owner
 from runtime.build.state import StageState
@@ -18,6 +17,7 @@ from runtime.build.steps import Step
 from runtime.build.substitution import expand
 from runtime.build.transfer import Target, transfer, transfer_content
 from runtime.build.workspace import Workspace
+from runtime.images.layer_view import LayerView
 from runtime.images.layers import adopt_layer, layer_paths
 
 __all__ = ["copy_files", "is_remote"]

@@ -71,7 +71,7 @@ def excerpt(source: Source, first: int, last: int, output: Sequence[str] = ()) -
     if output:
         parts += ["------", *(f" > {line}" for line in output), "------"]
     parts += [f"{source.name}:{first}", rule]
-    lines = source.lines
+    lines = source.text.removesuffix("\n").split("\n")
     for number in range(max(1, first - _AROUND), min(len(lines), last + _AROUND) + 1):
         mark = ">>>" if first <= number <= last else "   "
         parts.append(f"{number:4d} | {mark} {lines[number - 1].rstrip()}".rstrip())

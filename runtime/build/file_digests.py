@@ -12,7 +12,7 @@ import os
 import time
 from pathlib import Path
 
-from runtime.build.layer_view import Node
+from runtime.images.layer_view import Node
 
 __all__ = ["FileDigests"]
 

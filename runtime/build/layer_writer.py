@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.build.layer_view import LayerView, Node, components
+from runtime.images.layer_view import LayerView, Node, components
 
 __all__ = ["LayerWriter", "Owner", "WriteRefused"]
 

@@ -6,8 +6,8 @@ import re
 import stat as stat_bits
 from collections.abc import Callable
 
-from runtime.build.layer_view import LayerView
 from runtime.build.layer_writer import Owner
+from runtime.images.layer_view import LayerView
 
 __all__ = ["OwnershipError", "mode_change", "resolve_owner"]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from runtime.build.cache import CachedLayer, key_of
 from runtime.build.instructions import Run
-from runtime.build.layer_view import LayerView
 from runtime.build.run_mounts import PreparedMounts, prepare_mounts
 from runtime.build.state import DEFAULT_PATH, PROXY_ARGUMENTS, StageState
 from runtime.build.steps import Step
 from runtime.build.workspace import Workspace
 from runtime.containers.ephemeral import run_ephemeral
+from runtime.images.layer_view import LayerView
 from runtime.images.layers import adopt_layer, layer_paths
 from runtime.images.trees import remove_tree
 from runtime.model.container import Mount, MountType

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from runtime.build.context_files import Selection
-from runtime.build.layer_view import components
 from runtime.build.layer_writer import LayerWriter, Owner
+from runtime.images.layer_view import components
 
 __all__ = ["Target", "transfer", "transfer_content"]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from runtime.build.cache import key_of
 from runtime.build.instructions import Workdir
-from runtime.build.layer_view import LayerView
 from runtime.build.layer_writer import LayerWriter, Owner, WriteRefused
 from runtime.build.ownership import OwnershipError, resolve_owner
 from runtime.build.state import StageState
 from runtime.build.steps import Step
 from runtime.build.workspace import Workspace
+from runtime.images.layer_view import LayerView
 from runtime.images.layers import adopt_layer, layer_paths
 
 __all__ = ["change_directory"]

@@ -16,7 +16,6 @@ from runtime.build.dockerignore import IgnoreRules, PatternError, read_rules
 from runtime.build.failure import BuildFailed, DockerfileError, excerpt
 from runtime.build.file_digests import FileDigests
 from runtime.build.instructions import Dockerfile, Instruction
-from runtime.build.layer_view import LayerView
 from runtime.build.options import BuildOptions
 from runtime.build.stages import stage_reference
 from runtime.build.state import StageState
@@ -24,6 +23,7 @@ from runtime.build.steps import Report, Step
 from runtime.build.substitution import SubstitutionError, expand
 from runtime.context import Context
 from runtime.errors import Cancelled, EngineError
+from runtime.images.layer_view import LayerView
 from runtime.images.layers import layer_paths
 from runtime.images.leases import temporary_name
 from runtime.images.list import get_image

@@ -20,17 +20,24 @@ __all__ = ["ask", "connect", "monitor_pid", "read_reply", "tell_and_wait", "turn
 
 
 @contextmanager
-def turn(ctx: Context, container_id: str) -> Iterator[None]:
-    """One verb at a time changes a container; the kernel drops the lock with its holder."""
-    directory = ctx.paths.container(container_id)
+def turn(ctx: Context, container_id: str, *, wait: bool = True) -> Iterator[bool]:
+    """One verb at a time changes a container; the kernel drops the lock with its holder.
+
+    Gives False only without ``wait``, when another has the turn. A container whose directory is gone has no
+    turns: the verb finds that out itself.
+    """
     try:
-        fd = os.open(directory / "turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(ctx.paths.container(container_id) / "turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except FileNotFoundError:
-        yield  # removed meanwhile: the verb finds that out itself
+        yield True
         return
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
     finally:
         os.close(fd)
 

@@ -18,7 +18,7 @@ from runtime.model.container import Container, ContainerStatus
 from runtime.monitor.tree import remove_tree
 from runtime.store import containers as store
 
-__all__ = ["reconcile", "settle", "settle_by_id"]
+__all__ = ["reconcile", "repair", "settle", "settle_by_id"]
 
 
 def settle_by_id(ctx: Context, container_id: str) -> None:
@@ -30,19 +30,58 @@ def settle_by_id(ctx: Context, container_id: str) -> None:
         settle(ctx, current)
 
 
-def settle(ctx: Context, container: Container) -> None:
-    """Its monitor is dead: end its processes, give everything back, write what is known. Holds the turn."""
-    from runtime.network import endpoints
+def repair(ctx: Context) -> None:
+    """What any command does first: settle what a crash left of starts and runs.
 
+    Costs a directory listing and a lock query per running container. A start that is in progress holds its
+    container's turn and is left alone.
+    """
+    rows = ctx.db.rows("SELECT id FROM container WHERE status IN ('running', 'paused', 'restarting')")
+    alive = {row[0] for row in rows}
+    seen = {entry.name for entry in ctx.paths.run_containers.iterdir()}
+    for container_id in alive | seen:
+        if not monitor_pid(ctx, container_id):
+            _settle_leftover(ctx, container_id)
+
+
+def _settle_leftover(ctx: Context, container_id: str) -> None:
+    with turn(ctx, container_id, wait=False) as mine:
+        if not mine or monitor_pid(ctx, container_id):
+            return
+        current = store.get(ctx.db, container_id)
+        if current is not None and current.state.status.alive:
+            settle(ctx, current)
+            return
+        _end_group(ctx, container_id)
+        _give_back(ctx, container_id)
+        remove_tree(str(ctx.paths.container_run(container_id)))
+
+
+def _end_group(ctx: Context, container_id: str) -> None:
     backend = cgroups.detect()
-    group = f"{ctx.cgroup_parent}/{container.id}"
+    group = f"{ctx.cgroup_parent}/{container_id}"
     if backend.exists(group):
         backend.kill(group)
         backend.remove(group)
-    code, oom_killed, finished = _exit_fact(ctx, container)
-    had_ports = bool(container.ports)
+
+
+def _give_back(ctx: Context, container_id: str) -> None:
+    """Addresses and ports, with the firewall's rules for them."""
+    from runtime.network import endpoints
+
+    had_ports = ctx.db.row("SELECT 1 FROM port WHERE container_id = ? LIMIT 1", (container_id,))
     with ctx.db.write() as tx:
-        endpoints.release(tx, ctx, container.id)
+        endpoints.release(tx, ctx, container_id)
+    if had_ports:
+        endpoints.unpublish(ctx, container_id)
+
+
+def settle(ctx: Context, container: Container) -> None:
+    """Its monitor is dead: end its processes, give everything back, write what is known. Holds the turn."""
+    _end_group(ctx, container.id)
+    code, oom_killed, finished = _exit_fact(ctx, container)
+    _give_back(ctx, container.id)
+    with ctx.db.write() as tx:
         state = replace(
             container.state,
             status=ContainerStatus.EXITED,
@@ -61,8 +100,6 @@ def settle(ctx: Context, container: Container) -> None:
                 image=container.config.image,
                 exitCode=str(code),
             )
-    if had_ports:
-        endpoints.unpublish(ctx, container.id)
     remove_tree(str(ctx.paths.container_run(container.id)))
     if container.config.auto_remove or container.config.internal:
         from runtime.containers.remove import erase

@@ -67,6 +67,7 @@ def starter() -> None:
     import gc
 
     import runtime.monitor.supervise  # noqa: F401 - loaded here so that every fork has it
+
     _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     server = _socket.socket(fileno=3)
     gc.collect()

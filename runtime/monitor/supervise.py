@@ -227,6 +227,7 @@ class Monitor:
         self.streams.drain()
         self.cgroup.remove(self.plan["cgroup"])
         self.clients.close_listener(self.plan["run"])
+        remove_tree(self.plan["run"])
         try:
             self._tell_starter({"op": "failed", "code": failure[0], "message": failure[1]})
         except OSError:
@@ -390,7 +391,7 @@ class Monitor:
             for path in plan["volume_directories"]:
                 remove_tree(path)
             remove_tree(plan["dir"])
-            remove_tree(plan["run"])
+        remove_tree(plan["run"])
         os.close(self.lock)
         self.finished = True
         self.clients.finish(code, oom_killed)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.build.layer_view import LayerView
 from runtime.build.layer_writer import Owner
 from runtime.build.mounts import MountError, parse_mount
 from runtime.build.ownership import OwnershipError, mode_change, resolve_owner
+from runtime.images.layer_view import LayerView
 
 MOUNTS: list[tuple[str, dict[str, object]]] = [
     ("target=/x", {"type": "bind", "target": "/x", "read_write": False}),

@@ -300,15 +300,13 @@ def test_details_show_the_lines_around() -> None:
         "   3 | >>> FOO \\",
         "   4 | >>>   bar",
         "   5 |     RUN c",
-        "   6 |",
         "--------------------",
     ]
 
 
 def test_every_instruction_of_the_reference_is_known() -> None:
     assert set(KEYWORDS) == set(
-        "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL"
-        " USER VOLUME WORKDIR".split()
+        ["ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"]
     )
 
 
