@@ -653,6 +653,13 @@ class System(_Verbs):
 
         return reconcile(self._context)
 
+    def release(self) -> bool:
+        """Give back what this root holds of the kernel (bridges, firewall rules, cgroups) when no container
+        runs; False while one does. What is on the disk stays."""
+        from runtime.services.release import release
+
+        return release(self._context)
+
     def purge(self) -> None:
         """Remove everything of this root from the kernel and the disk: containers, networks, images."""
         from runtime.services.purge import purge

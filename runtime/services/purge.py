@@ -13,7 +13,7 @@ from runtime.monitor.tree import remove_tree
 from runtime.services.report import in_parallel
 from runtime.store import containers as store
 
-__all__ = ["purge"]
+__all__ = ["purge", "remove_groups"]
 
 
 def purge(ctx: Context) -> None:
@@ -28,7 +28,7 @@ def purge(ctx: Context) -> None:
             break
         in_parallel([partial(_remove, ctx, item) for item in found])
     teardown(ctx)
-    _remove_groups(ctx)
+    remove_groups(ctx)
     ctx.db.close()
     _remove_files(ctx)
 
@@ -40,7 +40,8 @@ def _remove(ctx: Context, container: Container) -> None:
         return  # gone, or started anew: the next round sees it
 
 
-def _remove_groups(ctx: Context) -> None:
+def remove_groups(ctx: Context) -> None:
+    """Every cgroup of this root, whatever still runs in them killed. Raises Failed."""
     from runtime import cgroups
     from runtime.kernel.syscalls import SyscallError
 

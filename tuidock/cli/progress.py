@@ -73,15 +73,14 @@ class Plain:
             now = time.monotonic()
             began = self._began.setdefault(event.id, now)
             numbered = event.id.startswith("#")
-            if event.stage and self._stages.get(event.id) != event.stage:
+            cached = event.done and event.stage.startswith("CACHED")
+            if event.stage and not cached and self._stages.get(event.id) != event.stage:
                 self._stages[event.id] = event.stage
                 self._write(f"{event.id} {event.stage}\n" if numbered else f" {event.id}  {event.stage}\n")
             if event.line is not None:
                 self._write(f"{event.id} {now - began:.3f} {event.line}\n")
             if event.done and numbered:
-                self._write(
-                    f"{event.id} {'CACHED' if 'CACHED' in event.stage else f'DONE {now - began:.1f}s'}\n"
-                )
+                self._write(f"{event.id} {'CACHED' if cached else f'DONE {now - began:.1f}s'}\n")
             sys.stderr.flush()
 
     def finish(self) -> None:
