@@ -26,6 +26,7 @@ from runtime.model.container import (
     HealthCheck,
     MountType,
 )
+from runtime.monitor.tree import remove_tree
 from runtime.store import containers as store
 
 __all__ = ["start", "start_container"]
@@ -75,9 +76,11 @@ def start_container(
     config = container.config
     plan = make_plan(ctx, container)
     plan["attach"], plan["attach_stdin"] = attach, attach_stdin and config.open_stdin
-    places = _allocate(ctx, container, plan) if config.networks else []
+    # A trace of this start for whoever finds us dead (reconcile.repair), before anything can be left over.
+    ctx.paths.container_run(container.id).mkdir(mode=0o700, exist_ok=True)
     launch: Launch | None = None
     try:
+        places = _allocate(ctx, container, plan) if config.networks else []
         launch = Launch(plan)
         if places:
             from runtime.network import endpoints
@@ -123,6 +126,7 @@ def _running(ctx: Context, container: Container, launch: Launch) -> None:
 
 def _failed(ctx: Context, container: Container, error: BaseException) -> None:
     """Addresses, ports and rules back; the status says why."""
+    remove_tree(str(ctx.paths.container_run(container.id)))
     code = error.exit_code if isinstance(error, EngineError) else 128
     with ctx.db.write() as tx:
         current = store.get(tx, container.id)
