@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from functools import cached_property
 
 from runtime.config import Config, load
@@ -38,7 +37,7 @@ class Context:
         row = self.db.row("SELECT value FROM meta WHERE key = 'root_id'")
         if row is None:
             with self.db.write() as tx:
-                tx.execute("INSERT OR IGNORE INTO meta VALUES ('root_id', ?)", (secrets.token_hex(3),))
+                tx.execute("INSERT OR IGNORE INTO meta VALUES ('root_id', ?)", (os.urandom(3).hex(),))
             row = self.db.row("SELECT value FROM meta WHERE key = 'root_id'")
         assert row is not None
         return str(row[0])

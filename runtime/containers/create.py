@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
-import secrets
 import sqlite3
 import time
 from dataclasses import replace
@@ -25,6 +25,7 @@ from runtime.model.container import (
 from runtime.model.image import ImageConfig
 from runtime.monitor.tree import remove_tree
 from runtime.store import containers as store
+from runtime.store.database import Transaction
 
 __all__ = ["create", "insert", "merge"]
 
@@ -44,7 +45,7 @@ def insert(
     ctx: Context, config: ContainerConfig, *, image_id: str, layers: tuple[str, ...], name: str | None = None
 ) -> Container:
     """The checked container's row and directory; ``config`` is complete."""
-    container_id = secrets.token_hex(32)
+    container_id = os.urandom(32).hex()
     config = _checked(ctx, config, container_id)
     if name is not None and not _NAME.fullmatch(name):
         raise InvalidInput(
@@ -92,13 +93,11 @@ def _taken(ctx: Context, name: str) -> Conflict:
     )
 
 
-def _volumes(ctx: Context, tx: object, config: ContainerConfig) -> None:
-    from runtime.store.database import Transaction
-    from runtime.volumes import volumes
-
-    assert isinstance(tx, Transaction)
+def _volumes(ctx: Context, tx: Transaction, config: ContainerConfig) -> None:
     for mount in config.mounts:
         if mount.type is MountType.VOLUME:
+            from runtime.volumes import volumes
+
             volumes.ensure(ctx, tx, mount.source)
 
 
@@ -175,8 +174,6 @@ def _checked(ctx: Context, config: ContainerConfig, container_id: str) -> Contai
             raise InvalidInput(f"duplicate mount point: {target}", subject=target)
     hostname = config.hostname or ("" if mode.startswith("container:") else container_id[:12])
     if mode == "host" and not config.hostname:
-        import os
-
         hostname = os.uname().nodename
     if len(hostname) > 64:
         raise InvalidInput(f"the host name {hostname!r} is longer than 64 characters", subject=hostname)
@@ -223,5 +220,5 @@ def _mount(ctx: Context, mount: Mount) -> Mount:
                 )
             source.mkdir(parents=True, exist_ok=True)
     if mount.type is MountType.VOLUME and not mount.source:
-        return replace(mount, target=target, source=secrets.token_hex(32))
+        return replace(mount, target=target, source=os.urandom(32).hex())
     return replace(mount, target=target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 
 __all__ = ["invent"]
 
@@ -28,5 +28,6 @@ wake walrus wharf winch yacht yawl
 
 def invent() -> str:
     """Some ten thousand pairs; the caller tries again when one is taken."""
-    number = secrets.choice(("", "", str(secrets.randbelow(100))))
-    return f"{secrets.choice(_ADJECTIVES)}_{secrets.choice(_THINGS)}{number}"
+    first, second, extra, number = os.urandom(4)
+    suffix = str(number % 100) if extra % 3 == 0 else ""
+    return f"{_ADJECTIVES[first % len(_ADJECTIVES)]}_{_THINGS[second % len(_THINGS)]}{suffix}"
