@@ -9,8 +9,6 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import subprocess
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import rootfs
 from runtime.config import Config
 from runtime.engine import Engine
 from runtime.errors import EngineError
@@ -199,34 +198,8 @@ def _assert_no_leases(state: str) -> None:
 @pytest.fixture(scope="session")
 def busybox_tar() -> bytes:
     """A root file system of one static program (Debian: busybox-static) and links to it, as a tar."""
-    program = Path("/bin/busybox")
-    assert program.exists(), (
-        "the engine tests need /bin/busybox (Debian: busybox-static); `make test` installs it"
-    )
-    applets = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for directory in ("bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "var"):
-            entry = tarfile.TarInfo(directory)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if directory == "tmp" else 0o755
-            archive.addfile(entry)
-        _add_file(archive, "bin/busybox", program.read_bytes(), 0o755)
-        _add_file(
-            archive, "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/home:/bin/sh\n"
-        )
-        _add_file(archive, "etc/group", b"root:x:0:\nnogroup:x:65534:\n")
-        for applet in applets:
-            if applet != "busybox":
-                entry = tarfile.TarInfo(f"bin/{applet}")
-                entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
-                archive.addfile(entry)
-    return buffer.getvalue()
-
-
-def _add_file(archive: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = len(content), mode
-    archive.addfile(entry, io.BytesIO(content))
+    assert rootfs.PROGRAM.exists(), "needs /bin/busybox (Debian: busybox-static); `make test` installs it"
+    return rootfs.busybox_tar()
 
 
 @pytest.fixture(scope="session")
