@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import Conflict, InvalidInput, Unavailable
 from runtime.model.container import Endpoint, PortBinding
-from runtime.network import bridges, firewall, links, pools
+from runtime.network import bridges, firewall, links, nftables, pools, resolv
 from runtime.network.ports import EPHEMERAL, probe
 from runtime.store import networks as rows
 
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runtime.context import Context
-    from runtime.model.container import NetworkAttachment
+    from runtime.model.container import ContainerConfig, NetworkAttachment
     from runtime.model.network import Network
     from runtime.store.database import Transaction
 
-__all__ = ["allocate", "allocate_ports", "connect", "disconnect", "publish", "release", "unpublish"]
+__all__ = [
+    "allocate", "allocate_ports", "connect", "disconnect", "has_names", "publish", "release", "unpublish",
+    "upstreams",
+]  # fmt: skip
 
 ANY = ("0.0.0.0", "")
 
@@ -123,7 +126,7 @@ def allocate_ports(
     chosen: list[PortBinding] = []
     for wanted in bindings:
         binding = replace(wanted, host_ip=wanted.host_ip or "0.0.0.0")
-        pools.address_value(binding.host_ip)
+        _check_host_ip(binding.host_ip)
         binding = _ephemeral(tx, container_id, binding) if binding.host_port == 0 else binding
         if binding in chosen:
             continue
@@ -143,6 +146,16 @@ def allocate_ports(
         )
         chosen.append(binding)
     return chosen
+
+
+def _check_host_ip(host_ip: str) -> None:
+    if ":" in host_ip:
+        raise InvalidInput(
+            f"cannot publish on {host_ip}: containers have no IPv6 addresses",
+            hint="publish on an IPv4 address",
+            subject=host_ip,
+        )
+    pools.address_value(host_ip)
 
 
 def _published_address(tx: Transaction, endpoints: Sequence[Endpoint]) -> str | None:
@@ -258,6 +271,22 @@ def connect(ctx: Context, container_id: str, endpoints: Sequence[Endpoint], netn
         addresses = [(e.interface, e.ipv4_address, e.prefix_length) for e in endpoints]
         with links.open_in(netns_fd) as inside:
             links.configure(inside, addresses, gateway)
+        if has_names(endpoints):
+            with links.open_in(netns_fd, nftables.NETLINK_NETFILTER) as inside:
+                nftables.replace(inside, firewall.names_plan())
+
+
+def has_names(endpoints: Sequence[Endpoint]) -> bool:
+    """Names resolve on user networks, and so 127.0.0.11 is the container's name server (runtime.network.stub
+    holds the sockets, ``resolv_conf(embedded=True)`` points there)."""
+    return any(endpoint.network_name != bridges.DEFAULT for endpoint in endpoints)
+
+
+def upstreams(ctx: Context, config: ContainerConfig, endpoints: Sequence[Endpoint]) -> tuple[str, ...]:
+    """Who answers for names that are not ours; nobody, where every network is internal."""
+    if all((network := rows.get(ctx.db, e.network_id)) is None or network.internal for e in endpoints):
+        return ()
+    return resolv.upstreams(config, ctx.config)
 
 
 def disconnect(ctx: Context, endpoints: Sequence[Endpoint]) -> None:
@@ -270,6 +299,18 @@ def publish(ctx: Context, container_id: str) -> None:
     """Make the firewall forward the container's ports (its rows). Raises Failed, Denied, Unavailable."""
     with bridges.translated(f"publish the ports of {container_id[:12]}"):
         firewall.settle(ctx)
+        datagrams = ctx.db.rows(
+            "SELECT host_port, ipv4 FROM port WHERE protocol = 'udp' AND host_port IN"
+            " (SELECT host_port FROM port WHERE protocol = 'udp' AND container_id = ?)",
+            (container_id,),
+        )
+        if datagrams:
+            from runtime.network.conntrack import forget_udp
+
+            wanted: dict[int, set[str]] = {}
+            for host_port, address in datagrams:
+                wanted.setdefault(host_port, set()).add(address)
+            forget_udp(wanted)
 
 
 def unpublish(ctx: Context, container_id: str) -> None:

@@ -19,7 +19,7 @@ import os
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from runtime.network import nftables
+from runtime.network import nftables, stub
 from runtime.network.nftables import Chain, Hook, Rule, Ruleset
 from runtime.store import networks as rows
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from runtime.context import Context
     from runtime.store.database import Database
 
-__all__ = ["Port", "Segment", "exists", "forget", "plan", "settle", "settle_root", "table_name"]
+__all__ = ["Port", "Segment", "exists", "forget", "names_plan", "plan", "settle", "settle_root", "table_name"]
 
 ANY = "0.0.0.0"
 
@@ -54,6 +54,15 @@ class Port(NamedTuple):
 
 def table_name(root_id: str) -> str:
     return f"tuidock-{root_id}"
+
+
+def names_plan() -> Ruleset:
+    """Inside a container's namespace: port 53 of the resolver's address is where its sockets really are. So a
+    name server of the container's own can have port 53."""
+    here = ("ip daddr", stub.ADDRESS)
+    there = ("dnat to", f"{stub.ADDRESS}:{stub.PORT}")
+    rules: tuple[Rule, ...] = tuple((here, (f"{protocol} dport", "53"), there) for protocol in ("udp", "tcp"))
+    return Ruleset("tuidock-names", (Chain("output", rules, Hook("nat", "output", -100)),))
 
 
 def _iif(name: str) -> tuple[str, str]:

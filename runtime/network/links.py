@@ -80,7 +80,7 @@ def open_here() -> Netlink:
     return Netlink(NETLINK_ROUTE)
 
 
-def open_in(netns: int) -> Netlink:
+def open_in(netns: int, protocol: int = NETLINK_ROUTE) -> Netlink:
     """A socket that acts in the network namespace ``netns`` (a descriptor). Only this thread visits it,
     and comes back before anything else can run on it; setns(2) with a network namespace is allowed in a
     process with several threads. A thread that cannot come back must not live on: it is ended."""
@@ -88,7 +88,7 @@ def open_in(netns: int) -> Netlink:
     try:
         syscalls.setns(netns, syscalls.CLONE_NEWNET)
         try:
-            return Netlink(NETLINK_ROUTE)
+            return Netlink(protocol)
         finally:
             syscalls.setns(own, syscalls.CLONE_NEWNET)
     finally:

@@ -24,6 +24,7 @@ from runtime.network.netlink import (
 )
 
 __all__ = [
+    "NETLINK_NETFILTER",
     "Chain",
     "Hook",
     "Rule",

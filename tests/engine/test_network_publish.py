@@ -103,6 +103,60 @@ def test_udp(lab: Lab) -> None:
     assert lab.machine.ask("127.0.0.1", PORT, "tcp") == [CLOSED]
 
 
+_TALK = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(0.7)
+s.connect(("127.0.0.1", int(sys.argv[1])))
+for _ in sys.stdin:
+    try:
+        s.send(b"?")
+        print(s.recv(100).decode().split()[0], flush=True)
+    except OSError:
+        print("closed", flush=True)
+"""
+
+
+def test_a_udp_flow_finds_a_port_that_is_published_later_and_moves(lab: Lab) -> None:
+    """One socket that goes on sending: before the port is published, then to one container, to another."""
+    talker = subprocess.Popen(
+        [sys.executable, "-I", "-c", _TALK, str(PORT)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert talker.stdin is not None and talker.stdout is not None
+    lab.container()
+
+    def talk() -> str:
+        assert talker.stdin is not None and talker.stdout is not None
+        talker.stdin.write("\n")
+        talker.stdin.flush()
+        return talker.stdout.readline().strip()
+
+    try:
+        assert talk() == "closed"
+        first = lab.container(ports=[binding(protocol="udp")])
+        first.serve("first", 80, "udp")
+        talk()  # the refusal of the first question may still be on its way
+        assert talk() == "first"
+        with lab.ctx.db.write() as tx:
+            endpoints.release(tx, lab.ctx, first.id)
+        lab.container()  # takes the address
+        second = lab.container(ports=[binding(protocol="udp")])
+        second.serve("second", 80, "udp")
+        talk()
+        assert talk() == "second"
+    finally:
+        talker.kill()
+        talker.communicate()
+
+
+def test_ipv6_is_refused_in_words(lab: Lab) -> None:
+    with pytest.raises(InvalidInput, match="cannot publish on ::1"):
+        lab.container(ports=[binding(host_ip="::1")])
+
+
 def test_on_loopback_only(lab: Lab) -> None:
     outside = lab.outside()
     one = lab.container(ports=[binding(host_ip="127.0.0.1")], serve="one")
