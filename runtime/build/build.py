@@ -17,6 +17,7 @@ from runtime.build.stages import PlannedStage, plan
 from runtime.build.state import PROXY_ARGUMENTS, StageState, platform_arguments
 from runtime.build.steps import Report
 from runtime.build.substitution import SubstitutionError, expand
+from runtime.build.sweep import sweep
 from runtime.build.workdir import change_directory
 from runtime.build.workspace import Workspace
 from runtime.context import Context
@@ -49,6 +50,7 @@ def build(
             raise InvalidInput(f"refusing to create a tag with a digest reference: {tag}", subject=tag)
     if options.network not in ("default", "bridge", "none", "host"):
         raise InvalidInput(f"unknown network for a build: {options.network}", hint="default, none or host")
+    sweep(ctx)
     report = Report(progress)
     with open_context(ctx, options) as opened:
         source = opened.source

@@ -104,7 +104,8 @@ FILE, DIRECTORY = stat.S_IFREG, stat.S_IFDIR
 
 @pytest.mark.parametrize(
     ("text", "mode", "expected"),
-    [("755", FILE | 0o644, 0o755), ("0644", FILE | 0o777, 0o644), ("4755", FILE, 0o4755), ("u+x", FILE | 0o644, 0o744),
+    [("755", FILE | 0o644, 0o755), ("0644", FILE | 0o777, 0o644), ("4755", FILE, 0o4755),
+     ("u+x", FILE | 0o644, 0o744),
      ("+x", FILE | 0o644, 0o755), ("a-w", FILE | 0o666, 0o444), ("go=", FILE | 0o777, 0o700),
      ("u=rwX,go=rX", FILE | 0o600, 0o644), ("u=rwX,go=rX", DIRECTORY | 0o700, 0o755),
      ("u=rwX,go=rX", FILE | 0o700, 0o755), ("g=u", FILE | 0o640, 0o660), ("u+s", FILE | 0o755, 0o4755),

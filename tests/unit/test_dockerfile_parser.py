@@ -139,7 +139,8 @@ ROWS: list[tuple[str, dict[str, object]]] = [
     ('HEALTHCHECK CMD ["a", "b"]', {"command": exec_("a", "b")}),
     ("HEALTHCHECK cmd a", {"command": shell("a")}),
     (
-        "HEALTHCHECK --interval=5s --timeout=1m30s --start-period=500ms --start-interval=2s --retries=4 CMD a",
+        "HEALTHCHECK --interval=5s --timeout=1m30s \\\n"
+        " --start-period=500ms --start-interval=2s --retries=4 CMD a",
         {
             "interval": 5 * SECOND,
             "timeout": 90 * SECOND,
@@ -305,9 +306,11 @@ def test_details_show_the_lines_around() -> None:
 
 
 def test_every_instruction_of_the_reference_is_known() -> None:
-    assert set(KEYWORDS) == set(
-        ["ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"]
+    reference = (
+        "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL "
+        "USER VOLUME WORKDIR"
     )
+    assert " ".join(sorted(KEYWORDS)) == reference
 
 
 @pytest.mark.parametrize(

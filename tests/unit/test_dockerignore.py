@@ -177,7 +177,12 @@ def test_wrong_patterns(patterns: str) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "name", "expected"),
-    [("*.txt", "a.txt", True), ("*.txt", "a/b.txt", False), ("**/b.txt", "a/b.txt", True), ("a\nb", "a\nb", True)],
+    [
+        ("*.txt", "a.txt", True),
+        ("*.txt", "a/b.txt", False),
+        ("**/b.txt", "a/b.txt", True),
+        ("a\nb", "a\nb", True),
+    ],
 )
 def test_pattern_regex(pattern: str, name: str, expected: bool) -> None:
     assert bool(re.fullmatch(pattern_regex(pattern), name, re.S)) is expected

@@ -1,0 +1,354 @@
+"""RUN in isolated containers: environment, heredocs, mounts, network, failures; and the layer cache."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from runtime.build.failure import BuildFailed, DockerfileError
+from runtime.build.options import Secret
+from runtime.engine import Engine
+from runtime.errors import Cancelled
+from tests.engine.build_lab import Recorder, build, fill, read, tree, view
+
+pytestmark = pytest.mark.engine
+
+ROWS = [
+    ("RUN echo hi > /out", "hi\n"),
+    ('RUN ["sh", "-c", "echo $0 > /out", "exec"]', "exec\n"),
+    ("ENV A=1\nRUN echo $A > /out", "1\n"),
+    ("ARG A=2\nRUN echo $A > /out", "2\n"),
+    ("ARG A=2\nENV A=3\nRUN echo $A > /out", "3\n"),
+    ("RUN echo '$A' > /out", "$A\n"),
+    ("WORKDIR /w\nRUN pwd > /out", "/w\n"),
+    ("RUN id -u > /out", "0\n"),
+    ("USER nobody\nRUN id -u > /tmp/out\nUSER 0\nRUN mv /tmp/out /out", "65534\n"),
+    ("USER 12:34\nRUN echo $(id -u):$(id -g) > /tmp/out\nUSER 0\nRUN mv /tmp/out /out", "12:34\n"),
+    ("RUN hostname > /out", "buildkitsandbox\n"),
+    ("RUN echo a && \\\n    echo b > /out", "b\n"),
+    ("RUN <<EOF\necho one > /out\necho two >> /out\nEOF", "one\ntwo\n"),
+    ("RUN <<EOF\n#!/bin/sh\necho $0 > /out\nEOF", "/dev/pipes/EOF\n"),
+    ("RUN cat <<EOF > /out\nhello $((1+1))\nEOF", "hello 2\n"),
+    ("RUN cat <<'EOF' > /out\nhello $x\nEOF", "hello $x\n"),
+    ("RUN cat <<-EOF > /out\n\ttabs\n\tEOF", "tabs\n"),
+    ('SHELL ["/bin/sh", "-ec"]\nRUN echo $- | grep -o e > /out', "e\n"),
+    ("RUN echo $PATH > /out", "/bin\n"),
+    ("RUN echo $HOME > /out", "/root\n"),
+    ("RUN ls /sys/class/net | grep -c eth0 > /out", "1\n"),
+    ("RUN --network=none ls /sys/class/net > /out", "lo\n"),
+    ("RUN --mount=type=tmpfs,target=/t echo x > /t/x && ls /t > /out", "x\n"),
+    ("RUN --mount=target=/ctx cat /ctx/f > /out", "from context"),
+    ("RUN --mount=source=f,target=/one cat /one > /out", "from context"),
+    ("RUN --mount=target=/ctx sh -c 'echo x 2>/dev/null > /ctx/f || echo read-only > /out'", "read-only\n"),
+    ("RUN --mount=target=/ctx,rw echo changed > /ctx/f && cat /ctx/f > /out", "changed\n"),
+    ("RUN --mount=type=bind,from=busybox,source=/bin,target=/b ls /b/busybox > /out", "/b/busybox\n"),
+    ("RUN mkdir /d && rm /etc/group\nRUN ls -d /d > /out; ls /etc/group >> /out 2>&1 || true", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("instructions", "expected"), ROWS)
+def test_run(engine: Engine, busybox: str, tmp_path: Path, instructions: str, expected: str | None) -> None:
+    context = fill(tmp_path, {"f": "from context"})
+    result = build(engine, context, f"FROM {busybox}\n{instructions}")
+    if expected is not None:
+        assert read(engine, result.image_id, "out") == expected
+    assert (context / "f").read_text() == "from context"
+
+
+def test_layer_holds_only_what_was_written(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    """Nothing that a container's start makes for itself: no dev, resolv.conf, hosts; no mount points."""
+    before = tree(engine, busybox)
+    result = build(
+        engine,
+        fill(tmp_path, {"f": "f"}),
+        f"FROM {busybox}\nRUN --mount=target=/m/c --mount=type=cache,target=/c echo x > /out; rm /etc/group",
+    )
+    after = tree(engine, result.image_id)
+    assert set(after) - set(before) == {"out"}
+    assert set(before) - set(after) == {"etc/group"}
+    image = engine.images.get(result.image_id)
+    assert len(image.layers) == 2
+    assert image.history[-1].created_by.startswith("RUN /bin/sh -c echo x > /out")
+
+
+def test_result_runs(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    """What a build made is what a container sees."""
+    from runtime.model.container import ContainerConfig
+
+    build(
+        engine,
+        fill(tmp_path, {"f": "f"}),
+        f"FROM {busybox}\nCOPY f /c\nRUN cat /c /c > /cc",
+        tags=("made:1",),
+    )
+    container = engine.containers.run(ContainerConfig(image="made:1", cmd=("cat", "/cc", "/c")))
+    assert engine.containers.wait(container.id) == 0
+    assert b"".join(entry.line for entry in engine.containers.logs(container.id)) == b"fff"
+
+
+def test_failed_command(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    text = f"FROM {busybox}\nRUN echo fine\nRUN for i in $(seq 30); do echo line $i; done; echo bad; exit 7\n"
+    recorder = Recorder()
+    with pytest.raises(BuildFailed) as caught:
+        build(engine, tmp_path, text, recorder=recorder)
+    assert caught.value.command_exit_code == 7
+    assert caught.value.message.startswith('Dockerfile:3: RUN failed: process "/bin/sh -c for i in')
+    assert caught.value.message.endswith("did not complete successfully: exit code: 7")
+    assert " > bad" in caught.value.details
+    assert " > line 30" in caught.value.details
+    assert " > line 11\n" not in caught.value.details
+    assert "   3 | >>> RUN for i" in caught.value.details
+    assert recorder.ends[-1].startswith("ERROR [3/3] RUN for i")
+    assert "line 1" in recorder.lines
+    assert not engine.containers.list(all=True)
+
+
+def test_command_that_does_not_exist(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    with pytest.raises(BuildFailed) as caught:
+        build(engine, tmp_path, f'FROM {busybox}\nRUN ["/no/such"]')
+    assert "Dockerfile:2: RUN failed" in caught.value.message
+    with pytest.raises(BuildFailed, match="RUN failed"):
+        build(engine, tmp_path, "FROM scratch\nRUN true")
+
+
+def test_cancelled_build(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    from runtime.build.options import BuildOptions
+
+    (tmp_path / "Dockerfile").write_text(f"FROM {busybox}\nRUN sleep 60")
+    cancel = threading.Event()
+    threading.Timer(0.7, cancel.set).start()
+    with pytest.raises(Cancelled):
+        engine.build(BuildOptions(context=tmp_path), cancel=cancel)
+    assert not [path for path in engine.context.paths.build.iterdir() if path.name.startswith(".tmp")]
+
+
+def test_output_is_told_line_by_line(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    recorder = Recorder()
+    build(
+        engine, tmp_path, f"FROM {busybox}\nRUN printf 'a\\nb'; printf '1%%\\r2%%\\n' >&2", recorder=recorder
+    )
+    told = [event.line for event in recorder.events if event.line and "RUN" in event.stage]
+    assert sorted(told) == ["2%", "a", "b"]
+
+
+# the cache
+
+
+def test_second_build_is_all_cache_and_the_same_image(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    context = fill(tmp_path, {"f": "f"})
+    text = f"FROM {busybox}\nWORKDIR /w\nCOPY f .\nRUN cat f > g\nENV A=1"
+    first = build(engine, context, text)
+    os.utime(context / "f", (1, 1))
+    recorder = Recorder()
+    second = build(engine, context, text, recorder=recorder)
+    assert second.image_id == first.image_id
+    assert (first.steps, second.steps) == (4, 4)
+    assert second.cached_steps == 4
+    assert [title.partition(" [")[0] for title in recorder.ends[1:-1]] == ["CACHED"] * 4
+
+
+INVALIDATES: list[tuple[str, str, bool]] = [
+    ("RUN true {}", "a", True),
+    ("ENV A={}\nRUN true", "a", True),
+    ("ARG A={}\nRUN true", "a", True),
+    ("WORKDIR /{}\nRUN true", "a", True),
+    ("USER {}\nRUN true", "0", True),
+    ("LABEL a={}\nRUN true", "a", False),
+    ("EXPOSE {}\nRUN true", "8", False),
+    ("CMD {}\nRUN true", "a", False),
+    ("RUN true\nENV A={}", "a", False),
+    ("RUN true\nARG A={}", "a", False),
+    ('SHELL ["/bin/sh", "-c{}"]\nRUN true', "e", True),
+    ("RUN --mount=type=tmpfs,target=/{} true", "a", True),
+    ("RUN <<E\ntrue {}\nE", "a", True),
+    ("# {}\nRUN true", "a", False),
+    ("RUN true \\\n  # {}\n  && true", "a", False),
+]
+
+
+@pytest.mark.parametrize(("template", "value", "busts"), INVALIDATES)
+def test_what_invalidates(
+    engine: Engine, busybox: str, tmp_path: Path, template: str, value: str, busts: bool
+) -> None:
+    other = {"a": "b", "0": "1", "8": "9", "e": "u"}[value]
+    salt = f"ENV SALT={tmp_path.name}\n"
+    build(engine, tmp_path, f"FROM {busybox}\n{salt}" + template.replace("{}", value))
+    recorder = Recorder()
+    build(engine, tmp_path, f"FROM {busybox}\n{salt}" + template.replace("{}", other), recorder=recorder)
+    (run,) = [title for title in recorder.ends if "] RUN" in title]
+    assert run.startswith("CACHED") is not busts
+
+
+def test_content_and_mode_invalidate_copies(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    context = fill(tmp_path, {"d/f": "one", "unrelated": "x"})
+    text = f"FROM {busybox}\nCOPY d /d\nRUN true"
+
+    def cached() -> int:
+        return build(engine, context, text).cached_steps
+
+    cached()
+    assert cached() == 3
+    (context / "unrelated").write_text("y")
+    assert cached() == 3
+    (context / "d/f").write_text("two")
+    assert cached() == 1
+    (context / "d/f").chmod(0o700)
+    assert cached() == 1
+    (context / "d/f").chmod(0o644)
+    assert cached() == 3
+    (context / "d/f").write_text("one")
+    assert cached() == 3, "the first content again: its layers are still there"
+    (context / "d/new").touch()
+    assert cached() == 1
+
+
+def test_no_cache_and_filter(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    text = (
+        f"FROM {busybox} AS one\nRUN echo 1\n"
+        f"FROM {busybox} AS two\nCOPY --from=one /bin/busybox /b\nRUN echo 2"
+    )
+    assert build(engine, tmp_path, text).cached_steps == 2
+    assert build(engine, tmp_path, text, no_cache=True).cached_steps == 2
+    assert build(engine, tmp_path, text).cached_steps == 5
+    assert build(engine, tmp_path, text, no_cache_filter=("two",)).cached_steps == 3
+
+
+def test_vanished_layer_is_made_again(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    text = f"FROM {busybox}\nRUN echo vanish > /v"
+    first = build(engine, tmp_path, text)
+    layer = engine.images.get(first.image_id).layers[-1]
+    engine.images.remove(first.image_id, force=True)
+    with engine.context.db.write() as tx:
+        tx.execute("DELETE FROM layer WHERE diff_id = ?", (layer,))
+    again = build(engine, tmp_path, text)
+    assert again.cached_steps == 1
+    assert read(engine, again.image_id, "v") == "vanish\n"
+
+
+def test_two_builds_at_once_share_the_work(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    text = f"FROM {busybox}\nRUN echo {tmp_path.name}; sleep 1; cat /proc/sys/kernel/random/uuid > /id"
+    results: list[str] = []
+
+    def work(number: int) -> None:
+        context = tmp_path / str(number)
+        context.mkdir()
+        results.append(build(engine, context, text).image_id)
+        engine.context.db.close()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 3
+    assert len(set(results)) == 1
+
+
+def test_argument_values_of_proxies_do_not_count(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    text = f"FROM {busybox}\nRUN echo $HTTP_PROXY > /out"
+    first = build(engine, tmp_path, text, build_args={"HTTP_PROXY": "http://one"})
+    assert read(engine, first.image_id, "out") == "http://one\n"
+    second = build(engine, tmp_path, text, build_args={"HTTP_PROXY": "http://two"})
+    assert second.cached_steps == 2
+    assert "one" not in engine.images.get(first.image_id).history[-1].created_by
+
+
+# mounts
+
+
+def test_cache_mount_lives_on(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    mount = "--mount=type=cache,id=lives-on,target=/c"
+    build(engine, tmp_path, f"FROM {busybox}\nRUN {mount} echo kept > /c/file")
+    second = build(engine, tmp_path, f"FROM {busybox}\nRUN {mount} cat /c/file > /out")
+    assert read(engine, second.image_id, "out") == "kept\n"
+    assert view(engine, second.image_id).lookup("c") is None
+
+
+def test_secret_is_seen_and_not_kept(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    secret = fill(tmp_path / "s", {"token": "very-secret"}) / "token"
+    context = fill(tmp_path / "c", {})
+    context.mkdir(exist_ok=True)
+    text = (
+        f"FROM {busybox}\nRUN --mount=type=secret,id=t cd /run/secrets; (wc -c < t; stat -c %a t) > /out\n"
+        "RUN --mount=type=secret,id=t,env=TOKEN echo ${#TOKEN} > /length\n"
+        "RUN --mount=type=secret,id=absent ls /run/secrets/absent || echo none > /absent"
+    )
+    result = build(engine, context, text, secrets=(Secret("t", file=secret),))
+    assert read(engine, result.image_id, "out") == "11\n400\n"
+    assert read(engine, result.image_id, "length") == "11\n"
+    assert read(engine, result.image_id, "absent") == "none\n"
+    assert view(engine, result.image_id).lookup("run/secrets") is None
+    paths = engine.context.paths
+    kept = [
+        path
+        for place in (paths.layers, paths.content, paths.build)
+        for path in place.rglob("*")
+        if path.is_file()
+    ]
+    holders = [path for path in kept if b"very-secret" in path.read_bytes()]
+    assert not holders
+    with pytest.raises(DockerfileError, match="secret nope is required"):
+        build(engine, context, f"FROM {busybox}\nRUN --mount=type=secret,id=nope,required true")
+
+
+# cleaning up
+
+
+def test_disk_usage_and_prune(fresh_engine: Engine, busybox_tar: bytes, tmp_path: Path) -> None:
+    import io
+
+    from runtime.build.prune import disk_usage, prune
+
+    fresh_engine.images.import_(io.BytesIO(busybox_tar), "busybox:latest")
+    ctx = fresh_engine.context
+    path = "ENV PATH=/bin"
+    kept = build(fresh_engine, tmp_path, f"FROM busybox\n{path}\nRUN echo keep > /k", tags=("kept:1",))
+    gone = build(fresh_engine, tmp_path, f"FROM busybox\n{path}\nRUN echo 12345 > /gone", tags=("gone:1",))
+    layer = fresh_engine.images.get(gone.image_id).layers[-1]
+    fresh_engine.images.remove("gone:1")
+    assert ctx.db.row("SELECT 1 FROM layer WHERE diff_id = ?", (layer,)), "the cache keeps its layers"
+    records = disk_usage(ctx)
+    assert sorted((record.description, record.shared) for record in records) == [
+        ("RUN echo 12345 > /gone", False),
+        ("RUN echo keep > /k", True),
+    ]
+    ids, reclaimed = prune(ctx)
+    assert len(ids) == 1
+    assert reclaimed == 6
+    assert ctx.db.row("SELECT 1 FROM layer WHERE diff_id = ?", (layer,)) is None
+    assert len(prune(ctx, all=True)[0]) == 1
+    assert disk_usage(ctx) == []
+    assert read(fresh_engine, kept.image_id, "k") == "keep\n"
+
+
+def test_sweep_removes_what_a_killed_build_left(fresh_engine: Engine, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+    import time
+
+    from runtime.build.sweep import sweep
+
+    fifo_context = fill(tmp_path, {"f": "f"})
+    ctx = fresh_engine.context
+    script = (
+        "import sys, time; from pathlib import Path; from runtime.engine import Engine;"
+        "from runtime.images.leases import temporary_name; ctx = Engine(sys.argv[1]).context;"
+        "d = ctx.paths.build / temporary_name(); (d / 'half').mkdir(parents=True);"
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(ctx.paths.state)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    assert sweep(ctx) == [], "its owner lives"
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    time.sleep(0.05)
+    assert len(sweep(ctx)) == 1
+    assert sweep(ctx) == []
+    assert fifo_context.exists()
