@@ -7,6 +7,7 @@ import io
 import os
 import socket
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -205,14 +206,14 @@ def test_add_unpacks_archives_by_content(engine: Engine, tmp_path: Path, codec: 
 
     import zstandard
 
-    compress = {
+    codecs: dict[str, Callable[[bytes], bytes]] = {
         "plain": bytes,
         "gzip": gzip.compress,
         "bzip2": bz2.compress,
         "xz": lzma.compress,
         "zstd": zstandard.ZstdCompressor().compress,
-    }[codec]
-    context = fill(tmp_path, {"archive.bin": compress(_archive())})
+    }
+    context = fill(tmp_path, {"archive.bin": codecs[codec](_archive())})
     result = build(engine, context, "FROM scratch\nADD archive.bin /d")
     assert tree(engine, result.image_id) == {
         "d/": "755 0:0",

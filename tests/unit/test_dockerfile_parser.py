@@ -307,8 +307,8 @@ def test_details_show_the_lines_around() -> None:
 
 def test_every_instruction_of_the_reference_is_known() -> None:
     reference = (
-        "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL "
-        "USER VOLUME WORKDIR"
+        "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL "
+        "STOPSIGNAL USER VOLUME WORKDIR"
     )
     assert " ".join(sorted(KEYWORDS)) == reference
 
