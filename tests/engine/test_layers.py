@@ -297,7 +297,11 @@ def test_bombs_are_stopped(tmp_path: Path) -> None:
         run(archive(*((f"f{i}", FILE) for i in range(4))), Limits(3, 100))
     with pytest.raises(Failed, match="no space left"):
         run(archive(("a", FILE, "x" * 60), ("b", FILE, "x" * 60)), Limits(10, 100))
-    huge = archive(("a", FILE), change=lambda info: info.pax_headers.update({"size": str(1 << 60)}))
+
+    def claim(info: tarfile.TarInfo) -> None:
+        info.pax_headers = {"size": str(1 << 60)}
+
+    huge = archive(("a", FILE), change=claim)
     with pytest.raises(Failed, match="no space left"):
         run(huge, Limits.of(tmp_path))
     assert not (tmp_path / "root/b").exists()
