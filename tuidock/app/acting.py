@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from runtime.errors import NotFound
-from tuidock.app.actions import Action, Subject
+from tuidock.app.actions import Action, Subject, project_of
 from tuidock.app.messages import Done, Failed, Stepped
 from tuidock.app.screens.confirm import Confirm
 
@@ -46,7 +46,9 @@ class Acting:
             if yes:
                 self._start(action, able)
 
-        self._app.push_screen(Confirm(action.question.format(name=names), listed), answered)
+        self._app.push_screen(
+            Confirm(action.question.format(name=names, project=project_of(able[0])), listed), answered
+        )
 
     def _start(self, action: Action, subjects: Sequence[Subject]) -> None:
         for subject in subjects:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runtime.model.event import ProgressCallback
     from runtime.services.project import ServiceStatus
 
-__all__ = ["ACTIONS", "Action", "Subject", "of_pane"]
+__all__ = ["ACTIONS", "Action", "Subject", "of_pane", "project_of"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ Call = Callable[["Engine", Subject, "ProgressCallback"], str]
 class Action:
     """``calls`` maps the panes where the action exists to its verb. ``doing`` is what the row shows
     meanwhile. ``refuse`` says why it does not apply to a row, or "". A ``dangerous`` one asks first, with
-    ``question`` ("{name}" is filled in)."""
+    ``question`` ("{name}" and "{project}" are filled in)."""
 
     id: str
     keys: str
@@ -179,7 +179,7 @@ def _scale(engine: Engine, subject: Subject, progress: ProgressCallback, step: i
 
 def _up(engine: Engine, subject: Subject, progress: ProgressCallback) -> str:
     """Bring up the whole project, from the compose files that its containers remember."""
-    name = _project_of(subject)
+    name = project_of(subject)
     labels = next((found.config.labels for found in engine.services.project_containers(name)), {})
     files = [Path(file) for file in labels.get(f"{PROJECT_LABEL}.config_files", "").split(",") if file]
     missing = next((str(file) for file in files if not file.is_file()), f"the compose file of {name}")
@@ -197,14 +197,17 @@ def _up(engine: Engine, subject: Subject, progress: ProgressCallback) -> str:
     return f"project {name} is up"
 
 
-def _project_of(subject: Subject) -> str:
+def project_of(subject: Subject) -> str:
+    """The compose project that a row belongs to, or ""."""
     if subject.pane == "services":
         return _service(subject).project
+    if subject.pane != "containers":
+        return ""
     return _container(subject).config.labels.get(PROJECT_LABEL, "")
 
 
 def _down(engine: Engine, subject: Subject, progress: ProgressCallback) -> str:
-    project = _project_of(subject)
+    project = project_of(subject)
     engine.services.down(project, progress=progress)
     return f"project {project} is down"
 
@@ -248,7 +251,7 @@ def _already(subject: Subject) -> str:
 
 
 def _no_project(subject: Subject) -> str:
-    return "" if _project_of(subject) else f"{subject.name} belongs to no project"
+    return "" if project_of(subject) else f"{subject.name} belongs to no project"
 
 
 def _toggling(subject: Subject) -> str:
@@ -344,7 +347,7 @@ ACTIONS: tuple[Action, ...] = (
         _word("going down…"),
         _no_project,
         dangerous=True,
-        question="Stop and remove all containers and networks of the project of {name}?",
+        question="Stop and remove all containers and networks of the project {project}?",
     ),
 )
 

@@ -100,6 +100,8 @@ class Looking:
         subject, tab = self.subject, self._app.detail.tab
         if subject is None or tab is None or tab.lines is not None:
             return
+        if subject.pane not in ("containers", "services"):
+            return  # the tabs follow once the cursor rests
         self._app.detail.graphs.show(self._graphed(subject))
 
     def _graphed(self, subject: Subject) -> list[Graphed]:
@@ -114,8 +116,6 @@ class Looking:
             note: Cell = ()
             if not container.state.status.alive:
                 note = self._ended(container)
-            elif container.state.status.value == "paused":
-                note = ()
             limit = container.config.resources.memory or 0
             cpus = container.config.resources.cpus
             found.append(

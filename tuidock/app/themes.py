@@ -12,10 +12,10 @@ DEFAULT = "harbor"
 DEFAULT_WITHOUT_COLOUR = "mono"
 
 _DERIVED = {
-    "good": "success", "warn": "warning", "bad": "error", "dim": "secondary", "key": "accent", "text": "success",
-    "number": "warning", "link": "primary", "cpu": "accent", "memory": "primary", "network": "secondary",
-    "disk": "warning", "title": "foreground", "match": "secondary", "cursor": "panel", "cursor-blurred": "surface",
-    "border": "panel", "border-focus": "accent",
+    "good": "success", "warn": "warning", "bad": "error", "dim": "secondary", "key": "accent",
+    "text": "success", "number": "warning", "link": "primary", "cpu": "accent", "memory": "primary",
+    "network": "secondary", "disk": "warning", "title": "foreground", "match": "secondary",
+    "cursor": "panel", "cursor-blurred": "surface", "border": "panel", "border-focus": "accent",
 }  # fmt: skip
 
 

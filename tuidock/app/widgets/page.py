@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -37,7 +38,7 @@ def highlighted(segments: Sequence[Segment], needle: str, look: Roles) -> list[S
     for segment in segments:
         end = start + len(segment.text)
         cuts = sorted({start, end, *(min(max(cut, start), end) for place in places for cut in place)})
-        for low, high in zip(cuts, cuts[1:]):
+        for low, high in pairwise(cuts):
             inside = any(a <= low and high <= b for a, b in places)
             base = segment.style
             found.append(

@@ -18,14 +18,14 @@ __all__ = ["PaneList", "matches"]
 
 
 def matches(needle: str, text: str) -> bool:
-    """Every word of ``needle`` is in ``text``, as it is or, from three letters on, with letters between.
-    Small letters match large ones too."""
+    """Every word of ``needle`` is in ``text``: as it is or, small letters from three on, with other letters
+    between. Small letters match large ones too."""
     lowered = text.lower()
     for word in needle.split():
         where = text if word != word.lower() else lowered
         if word in where:
             continue
-        if len(word) < 3:
+        if len(word) < 3 or where is text:
             return False
         letters = iter(lowered.split("\n", 1)[0])
         if not all(letter in letters for letter in word.lower()):

@@ -12,9 +12,9 @@ from tuidock.app.wording import Cell
 __all__ = ["ROLES", "Roles"]
 
 _NAMES = (
-    "good", "warn", "bad", "dim", "key", "text", "number", "link", "cpu", "memory", "network", "disk", "title",
-    "cursor", "cursor-blurred", "marked", "match", "source-0", "source-1", "source-2", "source-3", "source-4",
-    "source-5",
+    "good", "warn", "bad", "dim", "key", "text", "number", "link", "cpu", "memory", "network", "disk",
+    "title", "cursor", "cursor-blurred", "marked", "match", "source-0", "source-1", "source-2", "source-3",
+    "source-4", "source-5",
 )  # fmt: skip
 ROLES = {f"role--{name}" for name in _NAMES}
 
