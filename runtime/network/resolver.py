@@ -1,7 +1,7 @@
 """The program that answers a container's questions for names while it asks any.
 
-``command`` gives its argument vector; it inherits the container's UDP socket as descriptor 3 and the
-listening TCP socket as 4 (see :mod:`runtime.network.stub`). It stays in the machine's network, so a server
+It is started by :mod:`runtime.network.stub`, with the container's UDP socket as descriptor 3 and the
+listening TCP socket as 4. It stays in the machine's network, so a server
 on the machine's loopback can be an upstream, and ends after ``IDLE`` seconds without a question or when
 its monitor dies.
 """
@@ -25,7 +25,7 @@ from runtime.store.database import Database
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["IDLE", "command", "forward", "main"]
+__all__ = ["IDLE", "forward", "main"]
 
 IDLE = 30.0
 UPSTREAM_TIMEOUT = 4.0
@@ -33,13 +33,6 @@ UPSTREAM_TIMEOUT = 4.0
 WORKERS = 32
 CLIENT_TIMEOUT = 10.0
 PR_SET_PDEATHSIG = 1
-
-
-def command(state: str, container_id: str, upstreams: Sequence[str]) -> list[str]:
-    """The argument vector, for :func:`runtime.network.stub.spawn`."""
-    package = str(Path(__file__).resolve().parent.parent.parent)
-    boot = f"import sys; sys.path.insert(0, {package!r}); from runtime.network.resolver import main; main()"
-    return [sys.executable, "-I", "-c", boot, state, container_id, *upstreams]
 
 
 def forward(

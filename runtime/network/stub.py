@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import _socket
 import os
+import sys
 
 from runtime.kernel import syscalls
 
-__all__ = ["ADDRESS", "PORT", "open_sockets", "spawn"]
+__all__ = ["ADDRESS", "PORT", "open_sockets", "resolver_command", "spawn"]
 
 ADDRESS = "127.0.0.11"
 PORT = 41053
@@ -40,8 +41,15 @@ def open_sockets(netns: int) -> tuple[int, int]:
     return udp.detach(), tcp.detach()
 
 
+def resolver_command(state: str, container_id: str, upstreams: tuple[str, ...]) -> list[str]:
+    """The argument vector for :func:`spawn`; the standard library is all that the program needs."""
+    package = __file__.rsplit("/", 3)[0]
+    boot = f"import sys; sys.path.insert(0, {package!r}); from runtime.network.resolver import main; main()"
+    return [sys.executable, "-I", "-S", "-c", boot, state, container_id, *upstreams]
+
+
 def spawn(argv: list[str], sockets: tuple[int, int]) -> int:
-    """The answering program (``resolver.command``) with the sockets as its descriptors 3 and 4; its pid."""
+    """The answering program (:func:`resolver_command`), the sockets its descriptors 3 and 4; its pid."""
     spare = [os.dup(fd) for fd in sockets]
     high = [_above(fd) for fd in spare]
     actions = [(os.POSIX_SPAWN_DUP2, high[0], 3), (os.POSIX_SPAWN_DUP2, high[1], 4)]

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from runtime.model.container import NetworkAttachment
-from runtime.network import resolver, stub
+from runtime.network import stub
 from runtime.network.create import create
 from tests.engine.network_lab import Container, Lab
 
@@ -54,7 +54,7 @@ class Names:
         self.sockets = stub.open_sockets(fd)
         os.close(fd)
         self.pid = stub.spawn(
-            resolver.command(str(lab.ctx.paths.state), container.id, upstreams), self.sockets
+            stub.resolver_command(str(lab.ctx.paths.state), container.id, upstreams), self.sockets
         )
 
     def end(self) -> None:
@@ -106,7 +106,9 @@ def test_other_names_are_asked_upstream(lab: Lab, over: str) -> None:
     other = lab.container(NetworkAttachment("blue"))
     create(lab.ctx, "green")
     far = lab.container(NetworkAttachment("green", aliases=("far",)))
-    serving = stub.spawn(resolver.command(str(lab.ctx.paths.state), far.id, ()), (udp.fileno(), tcp.fileno()))
+    serving = stub.spawn(
+        stub.resolver_command(str(lab.ctx.paths.state), far.id, ()), (udp.fileno(), tcp.fileno())
+    )
     names = Names(lab, asker, ("127.0.0.78", upstream))
     try:
         assert ask(asker, "far", over=over) == ["0", far.address]
@@ -133,7 +135,7 @@ def test_a_question_that_came_before_the_program_is_answered(lab: Lab) -> None:
     readable, _, _ = select.select(sockets, [], [], 10)
     assert readable == [sockets[0]]
     began = time.monotonic()
-    pid = stub.spawn(resolver.command(str(lab.ctx.paths.state), asker.id, ()), sockets)
+    pid = stub.spawn(stub.resolver_command(str(lab.ctx.paths.state), asker.id, ()), sockets)
     out, _ = waiting.communicate(timeout=10)
     assert out.split() == ["0", asker.address]
     assert time.monotonic() - began < 2
@@ -148,8 +150,8 @@ def test_the_program_ends_when_nobody_asks(lab: Lab) -> None:
     fd = asker.descriptor()
     sockets = stub.open_sockets(fd)
     os.close(fd)
-    argv = resolver.command(str(lab.ctx.paths.state), asker.id, ())
-    argv[3] = argv[3].replace(
+    argv = stub.resolver_command(str(lab.ctx.paths.state), asker.id, ())
+    argv[4] = argv[4].replace(
         "import main;", "import main; import runtime.network.resolver as r; r.IDLE = 0.2;"
     )
     pid = stub.spawn(argv, sockets)
