@@ -58,9 +58,11 @@ def _keepers(peer: Peer) -> list[int]:
         if entry.name.isdigit() and int(entry.name) not in (os.getpid(), *peer.daemons):
             try:
                 line = (entry / "cmdline").read_bytes().decode(errors="replace")
+                name = (entry / "comm").read_text().strip()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if all(word in line for word in peer.keepers) and "--starter" not in line:
+            starter = "--starter" in line and name != "tuidock-monitor"
+            if all(word in line for word in peer.keepers) and not starter:
                 found.append(int(entry.name))
     return found
 
