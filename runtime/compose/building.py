@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 
 from runtime.compose.project import BuildSpec
 from runtime.compose.schema import SECTIONS
-from runtime.compose.values import Value
+from runtime.compose.storage import FileSpec
+from runtime.compose.values import Value, nearest
 
 __all__ = ["build"]
 
@@ -16,7 +18,7 @@ _UNSUPPORTED = (
 )  # fmt: skip
 
 
-def build(at: Value, warn: Callable[[str], None]) -> BuildSpec:
+def build(at: Value, declared: Mapping[str, FileSpec], warn: Callable[[str], None]) -> BuildSpec:
     """``at`` is canonical: a mapping with an absolute context."""
     at.known_keys(SECTIONS["build"])
     for key in _UNSUPPORTED:
@@ -58,6 +60,37 @@ def build(at: Value, warn: Callable[[str], None]) -> BuildSpec:
         extra_hosts=tuple(item.replace("=", ":", 1) for item in hosts.strings()) if hosts else (),
         shm_size=shm.size() if shm else 64 << 20,
         additional_contexts=texts("additional_contexts"),
-        secrets={},
-        ssh={},
+        secrets=_secrets(at.get("secrets"), declared),
+        ssh=_ssh(at.get("ssh")),
     )
+
+
+def _secrets(listed: Value | None, declared: Mapping[str, FileSpec]) -> dict[str, tuple[str, str]]:
+    """Id to where the value comes from; the id is the target's name, else the secret's."""
+    found: dict[str, tuple[str, str]] = {}
+    for at in listed.items() if listed else ():
+        at.known_keys(SECTIONS["file_reference"])
+        source, target = at.get("source"), at.get("target")
+        if source is None:
+            raise at.wrong("source must be given")
+        spec = declared.get(source.string())
+        if spec is None:
+            raise source.wrong(
+                f'the secret "{source.string()}" is not declared', hint=nearest(source.string(), declared)
+            )
+        if spec.content is not None and not spec.variable:
+            raise source.wrong("a secret of a build comes from a file or an environment variable")
+        where = ("environment", spec.variable) if spec.variable else ("file", spec.file)
+        found[target.string() if target else spec.key] = where
+    return found
+
+
+def _ssh(at: Value | None) -> dict[str, str]:
+    """["default", "ID=SOCKET"] or a mapping; the caller's agent where no socket is named."""
+    if at is None:
+        return {}
+    if at.is_mapping:
+        given = at.string_map()
+    else:
+        given = dict(item.partition("=")[::2] for item in at.strings())
+    return {name: path or os.environ.get("SSH_AUTH_SOCK", "") for name, path in given.items()}

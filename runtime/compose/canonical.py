@@ -18,6 +18,7 @@ from runtime.model.parse import parse_port, parse_volume
 
 __all__ = ["absolute", "canonical_file", "canonical_service"]
 
+_RANGE_TO_ONE = re.compile(r"(.*:)?([0-9]+)-([0-9]+):([0-9]+(?:/[a-zA-Z]+)?)", re.ASCII)
 _REMOTE = re.compile(r"(?:[a-z][a-z0-9+.-]*://|git@|github\.com/)", re.ASCII)
 
 
@@ -182,6 +183,10 @@ def _ports(node: Node, _base: Path, path: str) -> Node:
             made.append(item)
             continue
         at = Value(item, f"{path}[{index}]")
+        spread = _RANGE_TO_ONE.fullmatch(item.text)
+        if spread:
+            made.append(_spread_port(at, *spread.groups()))
+            continue
         for binding in at.parsed(parse_port, item.text):
             long = {"target": str(binding.container_port), "protocol": binding.protocol}
             if binding.host_port:
@@ -190,6 +195,20 @@ def _ports(node: Node, _base: Path, path: str) -> Node:
                 long["host_ip"] = binding.host_ip
             made.append(_like(item, {key: _text(item, value) for key, value in long.items()}))
     return _like(node, made)
+
+
+def _spread_port(at: Value, address: str | None, first: str, last: str, rest: str) -> Node:
+    """8000-8005:80 as one port with a range to publish it on, one each replica."""
+    for published in (first, last):
+        (binding,) = at.parsed(parse_port, f"{address or ''}{published}:{rest}")
+    long = {
+        "target": str(binding.container_port),
+        "protocol": binding.protocol,
+        "published": f"{first}-{last}",
+    }
+    if binding.host_ip != "0.0.0.0":
+        long["host_ip"] = binding.host_ip
+    return _like(at.node, {key: _text(at.node, value) for key, value in long.items()})
 
 
 def _volumes(node: Node, base: Path, path: str) -> Node:

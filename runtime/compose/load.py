@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runtime.compose import files as project_files
@@ -46,7 +46,7 @@ def load_project(
     directory = chosen or Path(absolute(str(paths[0].parent), here))
     variables = project_files.environment(callers, env_files, directory, here)
     reader = _Reader(variables, _once(on_warning))
-    name = _name(project_name, variables, paths, directory)
+    name = _name(project_name, reader, paths, directory)
     reader = replace(reader, variables={**variables, "COMPOSE_PROJECT_NAME": name})
     root = _complete(reader, paths, directory, 0)
     active = tuple(profiles) or tuple(
@@ -67,13 +67,14 @@ def _once(on_warning: Callable[[str], None] | None) -> Callable[[str], None]:
     return warn
 
 
-def _name(given: str | None, variables: Mapping[str, str], paths: Sequence[Path], directory: Path) -> str:
+def _name(given: str | None, reader: _Reader, paths: Sequence[Path], directory: Path) -> str:
+    variables = reader.variables
     if given:
         return project_files.checked_name(given, "given with -p")
     if variables.get("COMPOSE_PROJECT_NAME"):
         return project_files.checked_name(variables["COMPOSE_PROJECT_NAME"], "COMPOSE_PROJECT_NAME")
     for path in reversed(paths):
-        for document in reversed(_documents(path)):
+        for document in reversed(reader.documents(path)):
             value = document.get("name")
             if value is not None and value.value is not None:
                 at = Value(substitute_tree(value, variables, None, "name"), "name")
@@ -109,15 +110,23 @@ def _documents(path: Path) -> list[Node]:
 
 @dataclass(frozen=True)
 class _Reader:
+    """Reads each file once (standard input can be read no more often)."""
+
     variables: Mapping[str, str]
     warn: Callable[[str], None]
+    known: dict[Path, list[Node]] = field(default_factory=dict)
+
+    def documents(self, path: Path) -> list[Node]:
+        if path not in self.known:
+            self.known[path] = _documents(path)
+        return self.known[path]
 
     def unset(self, name: str) -> None:
         self.warn(f'The "{name}" variable is not set. Defaulting to a blank string.')
 
     def read(self, path: Path, base: Path) -> Node:
         """One file, interpolated, in canonical form."""
-        documents = _documents(path)
+        documents = self.documents(path)
         if not documents:
             raise InvalidInput(f"{project_files.shown(path)}: the file is empty", subject=str(path))
         made = []
@@ -236,6 +245,7 @@ def _project(
         raise wrong(Place(project_files.shown(Path(files[0])), 1), "", "no service is defined")
     services = {key: service_spec(key, at, scope) for key, at in listed.mapping().items()}
     _check_references(services, listed)
+    services = _with_link_aliases(services, listed)
     return Project(
         name=name,
         working_dir=str(directory),
@@ -246,6 +256,25 @@ def _project(
         profiles=profiles,
         document=_document(name, root),
     )
+
+
+def _with_link_aliases(services: dict[str, ServiceSpec], listed: Value) -> dict[str, ServiceSpec]:
+    """``links: ["db:database"]`` makes database a name of db, on every network that db is on."""
+    names: dict[str, list[str]] = {}
+    for at in listed.mapping().values():
+        links = at.get("links")
+        for text in links.strings() if links else ():
+            target, colon, alias = text.partition(":")
+            if colon and alias:
+                names.setdefault(target, []).append(alias)
+    made = dict(services)
+    for target, aliases in names.items():
+        config = made[target].config
+        networks = tuple(
+            replace(item, aliases=tuple(dict.fromkeys((*item.aliases, *aliases)))) for item in config.networks
+        )
+        made[target] = replace(made[target], config=replace(config, networks=networks))
+    return made
 
 
 def _section(root: Node, key: str) -> Value | None:

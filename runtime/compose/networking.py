@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 
-from runtime.compose.project import NetworkSpec
+from runtime.compose.project import NetworkSpec, PortRange
 from runtime.compose.schema import SECTIONS
 from runtime.compose.storage import is_external
 from runtime.compose.values import Value, nearest
@@ -147,10 +147,12 @@ def _attachment(
     return priority.integer(-(1 << 31)) if priority else 0, attachment
 
 
-def ports(service: Value, group: str) -> tuple[PortBinding, ...]:
-    """``ports`` in the long form; the replicas of a service share them through ``group``."""
+def ports(service: Value, group: str) -> tuple[tuple[PortBinding, ...], tuple[PortRange, ...]]:
+    """``ports`` in the long form; the replicas of a service share them through ``group``, except those that
+    are published on a range."""
     listed = service.get("ports")
     found: list[PortBinding] = []
+    ranges: list[PortRange] = []
     for at in listed.items() if listed else ():
         at.known_keys(SECTIONS["port"])
         target, published = at.get("target"), at.get("published")
@@ -161,13 +163,20 @@ def ports(service: Value, group: str) -> tuple[PortBinding, ...]:
             mode.choice("host", "ingress")
         words = protocol.choice("tcp", "udp", "sctp") if protocol else "tcp"
         number = target.integer(1, 65535)
-        text = f"{published.string()}:{number}/{words}" if published else f"{number}/{words}"
+        first, dash, last = published.string().partition("-") if published else ("", "", "")
+        text = f"{first}:{number}/{words}" if published else f"{number}/{words}"
         if host_ip:
             address = host_ip.string()
             text = f"{f'[{address}]' if ':' in address else address}:{text if published else ':' + text}"
         binding = at.parsed(parse_port, text)[0]
+        if dash and published:
+            end = at.parsed(parse_port, f"{last}:{number}")[0].host_port
+            if end < binding.host_port:
+                raise published.wrong(f'the range "{published.string()}" ends before it starts')
+            ranges.append(PortRange(number, binding.host_port, end, words, binding.host_ip))
+            continue
         found.append(PortBinding(number, words, binding.host_ip, binding.host_port, group))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found)), tuple(dict.fromkeys(ranges))
 
 
 def exposed(service: Value) -> tuple[str, ...]:

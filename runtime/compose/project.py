@@ -11,7 +11,16 @@ from runtime.model.container import ContainerConfig
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["BuildSpec", "Dependency", "InlineFile", "NetworkSpec", "Project", "ServiceSpec", "VolumeSpec"]
+__all__ = [
+    "BuildSpec",
+    "Dependency",
+    "InlineFile",
+    "NetworkSpec",
+    "PortRange",
+    "Project",
+    "ServiceSpec",
+    "VolumeSpec",
+]
 
 STARTED, HEALTHY, COMPLETED = "service_started", "service_healthy", "service_completed_successfully"
 
@@ -61,6 +70,17 @@ class InlineFile:
 
 
 @dataclass(frozen=True)
+class PortRange:
+    """``8000-8005:80``: each replica publishes the port on a host port of its own, the first on ``first``."""
+
+    container_port: int
+    first: int
+    last: int
+    protocol: str = "tcp"
+    host_ip: str = "0.0.0.0"
+
+
+@dataclass(frozen=True)
 class ServiceSpec:
     """``config`` is what each replica is created from; its labels, name and inline files are added then.
     ``network_mode``, ``pid_mode`` and ``ipc_mode`` may be "service:NAME"."""
@@ -74,6 +94,7 @@ class ServiceSpec:
     profiles: tuple[str, ...] = ()
     pull_policy: str = ""
     files: tuple[InlineFile, ...] = ()
+    port_ranges: tuple[PortRange, ...] = ()
     volumes_from: tuple[tuple[str, bool], ...] = ()
     """Services whose mounts are taken over, and whether read-only."""
     mode: str = "replicated"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtime.compose import dotenv, limits, networking, storage
@@ -50,6 +50,7 @@ def service_spec(name: str, at: Value, scope: Scope) -> ServiceSpec:
     if not image and not built:
         raise at.wrong("neither an image nor a build context is given")
     deployed = limits.deploy(at, scope.warn)
+    ports, port_ranges = networking.ports(at, f"{scope.project}/{name}")
     binds, files = _files(at, scope)
     container_name = at.get("container_name")
     if container_name and deployed.replicas > 1:
@@ -59,14 +60,15 @@ def service_spec(name: str, at: Value, scope: Scope) -> ServiceSpec:
     profiles = at.get("profiles")
     return ServiceSpec(
         name=name,
-        config=_config(name, at, scope, deployed, binds),
+        config=replace(_config(name, at, scope, deployed, binds), ports=ports),
         replicas=deployed.replicas,
-        build=build(built, scope.warn) if built else None,
+        build=build(built, scope.secrets, scope.warn) if built else None,
         container_name=_container_name(container_name),
         depends_on=_dependencies(at),
         profiles=profiles.strings() if profiles else (),
         pull_policy=_pull_policy(at.get("pull_policy")),
         files=tuple(files),
+        port_ranges=port_ranges,
         volumes_from=_volumes_from(at),
         mode=deployed.mode,
         start_first=deployed.start_first,
@@ -91,8 +93,7 @@ def _config(
     image, grace, shm = at.get("image"), at.get("stop_grace_period"), at.get("shm_size")
     score, sysctls = at.get("oom_score_adj"), at.get("sysctls")
     network_mode, attached = networking.attachments(at, name, scope.networks, scope.warn)
-    published = networking.ports(at, f"{scope.project}/{name}")
-    if published and (network_mode in ("none", "host") or ":" in network_mode):
+    if at.get("ports") and (network_mode in ("none", "host") or ":" in network_mode):
         raise at.wrong(f"ports cannot be published with network_mode: {network_mode}")
     return ContainerConfig(
         image=image.string() if image else f"{scope.project}-{name}",
@@ -108,7 +109,6 @@ def _config(
         open_stdin=flag("stdin_open"),
         network_mode=network_mode,
         networks=attached,
-        ports=published,
         exposed_ports=networking.exposed(at),
         mounts=storage.mounts(at, scope.volumes, scope.warn) + tuple(binds),
         resources=limits.resources(at, scope.warn),
@@ -256,6 +256,7 @@ def _files(at: Value, scope: Scope) -> tuple[list[Mount], list[InlineFile]]:
 
 
 def _healthcheck(at: Value | None) -> HealthCheck | None:
+    """Without a test it changes the image's check; ``test`` is empty then."""
     if at is None:
         return None
     at.known_keys(SECTIONS["healthcheck"])
@@ -269,8 +270,6 @@ def _healthcheck(at: Value | None) -> HealthCheck | None:
             raise test.wrong("a list starts with NONE, CMD or CMD-SHELL")
         if words[0] != "NONE" and len(words) < 2:
             raise test.wrong("the command is missing")
-    if not words:
-        raise at.wrong("test must be given")
 
     def duration(key: str, default: int) -> int:
         value = at.get(key)

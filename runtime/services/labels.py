@@ -45,6 +45,8 @@ def config_hash(service: ServiceSpec) -> str:
         "files": codec.to_json(service.files),
         "volumes_from": codec.to_json(service.volumes_from),
     }
+    if service.port_ranges:
+        made["port_ranges"] = codec.to_json(service.port_ranges)
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
 
 

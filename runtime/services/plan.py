@@ -6,6 +6,7 @@ otherwise; too many replicas lose the highest numbers, too few get the lowest fr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -169,7 +170,10 @@ def _existing_action(
         ContainerStatus.PAUSED,
     )
     kind = ActionKind.KEEP if running else ActionKind.START
-    return Action(kind, service.name, replica, container.name, container)
+    name = container.name
+    if re.fullmatch(r"[0-9a-f]{12}_.+", name):  # made to replace another one, and never renamed
+        name = _replica_name(project, service, replica)
+    return Action(kind, service.name, replica, name, container)
 
 
 def _why_recreate(

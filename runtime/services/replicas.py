@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from runtime.compose.project import InlineFile, Project, ServiceSpec
+from runtime.compose.project import InlineFile, PortRange, Project, ServiceSpec
 from runtime.containers.create import create
 from runtime.containers.remove import remove
 from runtime.containers.rename import rename
@@ -15,7 +15,7 @@ from runtime.containers.start import start
 from runtime.containers.stop import stop
 from runtime.context import Context
 from runtime.errors import Conflict, EngineError, NotFound
-from runtime.model.container import Container, ContainerConfig, Mount, MountType
+from runtime.model.container import Container, ContainerConfig, HealthCheck, Mount, MountType, PortBinding
 from runtime.model.service import UpOptions
 from runtime.services import labels
 from runtime.services.plan import Action, ActionKind
@@ -38,6 +38,9 @@ def carry_out(
     """Do one action of the plan. Raises what the container verbs raise, and Cancelled before it begins."""
     report.check()
     step = f"Container {action.name}"
+    found = action.container
+    if found and action.kind in (ActionKind.KEEP, ActionKind.START) and found.name != action.name:
+        rename(ctx, found.id, action.name)  # what a recreation that was interrupted did not come to
     if action.kind is ActionKind.KEEP:
         report(step, "Running", done=True)
         return
@@ -128,12 +131,48 @@ def replica_config(ctx: Context, project: Project, service: ServiceSpec, number:
                 mounts.append(replace(mount, read_only=mount.read_only or read_only))
     return replace(
         config,
+        healthcheck=_healthcheck(ctx, config),
+        ports=config.ports + tuple(_port_of(service, item, number) for item in service.port_ranges),
         labels=labels.container_labels(project, service, number),
         mounts=tuple(mounts),
         network_mode=_shared(ctx, project.name, config.network_mode),
         pid_mode=_shared(ctx, project.name, config.pid_mode),
         ipc_mode=_shared(ctx, project.name, config.ipc_mode),
     )
+
+
+def _healthcheck(ctx: Context, config: ContainerConfig) -> HealthCheck | None:
+    """One without a test changes the image's, where it has one."""
+    check = config.healthcheck
+    if check is None or check.test:
+        return check
+    from runtime.images.list import get_image
+
+    inherited = get_image(ctx, config.image).config.healthcheck
+    if inherited is None:
+        return None
+    default = HealthCheck(())
+    return HealthCheck(
+        inherited.test,
+        *(
+            mine if mine != usual else theirs
+            for mine, usual, theirs in (
+                (getattr(check, name), getattr(default, name), getattr(inherited, name))
+                for name in ("interval", "timeout", "start_period", "start_interval", "retries")
+            )
+        ),
+    )
+
+
+def _port_of(service: ServiceSpec, item: PortRange, number: int) -> PortBinding:
+    port = item.first + number - 1
+    if port > item.last:
+        raise Conflict(
+            f"{service.name} has no port left for replica {number}: {item.first}-{item.last} is published",
+            hint="publish a single port to balance it over all replicas, or a longer range",
+            subject=service.name,
+        )
+    return PortBinding(item.container_port, item.protocol, item.host_ip, port)
 
 
 def _shared(ctx: Context, project: str, mode: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from runtime.build.options import BuildOptions
+from runtime.build.options import BuildOptions, Secret
 from runtime.compose.project import BuildSpec, NetworkSpec, Project, ServiceSpec, VolumeSpec
 from runtime.context import Context
 from runtime.errors import InvalidInput, NotFound
@@ -90,6 +90,11 @@ def build_options(project: Project, service: ServiceSpec, spec: BuildSpec) -> Bu
         extra_hosts=spec.extra_hosts,
         shm_size=spec.shm_size,
         build_contexts=dict(spec.additional_contexts),
+        secrets=tuple(
+            Secret(name, file=Path(value)) if kind == "file" else Secret(name, variable=value)
+            for name, (kind, value) in spec.secrets.items()
+        ),
+        ssh={name: Path(path) for name, path in spec.ssh.items() if path},
     )
 
 

@@ -128,7 +128,10 @@ SERVICE_ERRORS = [
     ("extends: {file: none.yaml}", "service must be given"),
     ("extends: web", "services extend each other in a circle: web -> web"),
     # health
-    ("healthcheck: {interval: 5s}", "services.web.healthcheck: test must be given"),
+    ("healthcheck: {test: []}", "a list starts with NONE, CMD or CMD-SHELL"),
+    ("build: {secrets: [none]}", 'services.web.build.secrets[0].source: the secret "none" is not declared'),
+    ("ports: ['8005-8000:80']", 'the range "8005-8000" ends before it starts'),
+    ("ports: ['8000-70000:80']", "70000 is not between 1 and 65535"),
     ("healthcheck: {test: [curl, x]}", "a list starts with NONE, CMD or CMD-SHELL"),
     ("healthcheck: {test: [CMD]}", "the command is missing"),
     ("healthcheck: {test: x, interval: 5}", "services.web.healthcheck.interval: invalid duration: '5'"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runtime.compose.load import load_project
-from runtime.compose.project import Dependency, Project, ServiceSpec
+from runtime.compose.project import Dependency, PortRange, Project, ServiceSpec
 from runtime.errors import InvalidInput, NotFound
 from runtime.model.container import (
     ContainerConfig,
@@ -305,6 +306,51 @@ def test_build(tmp_path: Path) -> None:
     assert second.build is not None
     assert (second.build.context, second.build.dockerfile) == (str(tmp_path / "sub"), "D")
     assert (second.build.args["X"], second.build.target, second.build.network) == ("1", "t", "host")
+
+
+def test_build_secrets(tmp_path: Path) -> None:
+    text = (
+        "services:\n  a: {build: {context: ., secrets: [f, {source: e, target: token}], ssh: [k=/s]}}\n"
+        "secrets: {f: {file: x}, e: {environment: T}}\n"
+    )
+    built = project(tmp_path, text, {"T": "1"}).services["a"].build
+    assert built is not None
+    assert built.secrets == {"f": ("file", str(tmp_path / "x")), "token": ("environment", "T")}
+    assert built.ssh == {"k": "/s"}
+
+
+def test_links_give_names(tmp_path: Path) -> None:
+    text = "services:\n  web: {image: a, links: ['db:database', db]}\n  db: {image: a}\n"
+    services = project(tmp_path, text).services
+    assert services["db"].config.networks[0].aliases == ("db", "database")
+    assert services["web"].depends_on == (Dependency("db"),)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("ports: ['8000-8005:80']", PortRange(80, 8000, 8005)),
+        ("ports: ['127.0.0.1:8000-8005:80/udp']", PortRange(80, 8000, 8005, "udp", "127.0.0.1")),
+        ("ports: ['[::1]:8000-8005:80']", PortRange(80, 8000, 8005, "tcp", "::1")),
+        ("ports: [{target: 80, published: 8000-8005}]", PortRange(80, 8000, 8005)),
+    ],
+)
+def test_a_port_on_a_range_is_spread(tmp_path: Path, line: str, expected: PortRange) -> None:
+    made = service(tmp_path, line)
+    assert (made.config.ports, made.port_ranges) == ((), (expected,))
+
+
+def test_a_healthcheck_without_a_test_changes_the_images(tmp_path: Path) -> None:
+    assert config(tmp_path, "healthcheck: {interval: 5s}").healthcheck == HealthCheck((), 5 * SECOND)
+
+
+def test_standard_input_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "sys.stdin", io.StringIO("name: piped\nservices: {web: {image: a, volumes: [./x:/x]}}\n")
+    )
+    loaded = load_project([Path("-")], start=tmp_path, environ={})
+    assert loaded.name == "piped"
+    assert loaded.services["web"].config.mounts[0].source == str(tmp_path / "x")
 
 
 def test_dependencies(tmp_path: Path) -> None:

@@ -250,6 +250,11 @@ def test_a_plan_can_be_printed() -> None:
     assert planned([existing(1)], spec()).describe() == []
 
 
+def test_a_recreation_that_was_interrupted_is_finished() -> None:
+    left = replace(existing(1), name="0123456789ab_p-web-1")
+    assert actions(planned([left], spec())) == ["keep p-web-1"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
