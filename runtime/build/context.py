@@ -12,11 +12,8 @@ from runtime.build.failure import DockerfileError
 from runtime.build.lexer import Source
 from runtime.build.options import BuildOptions
 from runtime.context import Context
-from runtime.images.compression import decompressed
 from runtime.images.leases import temporary_name
-from runtime.images.tar_reader import TarReader
 from runtime.images.trees import remove_tree
-from runtime.images.unpack import unpack
 
 __all__ = ["OpenedContext", "open_context"]
 
@@ -38,6 +35,10 @@ def open_context(ctx: Context, options: BuildOptions) -> Iterator[OpenedContext]
     if options.context_archive is None:
         yield _opened(options, options.context)
         return
+    from runtime.images.compression import decompressed
+    from runtime.images.tar_reader import TarReader
+    from runtime.images.unpack import unpack
+
     directory = ctx.paths.build / temporary_name()
     directory.mkdir(mode=0o755)
     try:

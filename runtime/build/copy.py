@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import time
 from collections.abc import Callable
 
-from runtime.build.archives import fetch, unpack_archive
 from runtime.build.cache import CachedLayer, key_of
 from runtime.build.context_files import Selection, SourceTree, digest, select
 from runtime.build.instructions import Add, Copy
@@ -58,6 +58,8 @@ class _Plan:
         self.remote: list[tuple[str, bytes]] = []
         for source in self.sources:
             if isinstance(instruction, Add) and is_remote(source):
+                from runtime.build.archives import fetch
+
                 self.remote.append((source, fetch(source, instruction.checksum)))
             else:
                 self.local += select(self.tree, source, self.exclude)
@@ -71,8 +73,6 @@ class _Plan:
         )
 
     def key(self, layers: list[str]) -> str:
-        import hashlib
-
         definition = [
             "add" if isinstance(self.instruction, Add) else "copy",
             posixpath.normpath(self.destination),
@@ -121,6 +121,8 @@ class _Plan:
 
     def _unpack(self, writer: LayerWriter, selection: Selection, target: Target) -> bool:
         """True when the file was an archive, known by its content; it keeps its owners."""
+        from runtime.build.archives import unpack_archive
+
         scratch = self.work.new_path("archive")
         if not unpack_archive(selection.entries[0][1], scratch):
             return False

@@ -15,7 +15,6 @@ from runtime.build.run_mounts import PreparedMounts, prepare_mounts
 from runtime.build.state import DEFAULT_PATH, PROXY_ARGUMENTS, StageState
 from runtime.build.steps import Step
 from runtime.build.workspace import Workspace
-from runtime.containers.ephemeral import run_ephemeral
 from runtime.images.layer_view import LayerView
 from runtime.images.layers import adopt_layer, layer_paths
 from runtime.images.trees import remove_tree
@@ -120,6 +119,8 @@ def _make(
     step: Step,
     key: str,
 ) -> CachedLayer:
+    from runtime.containers.ephemeral import run_ephemeral
+
     upper = work.new_path("run")
     all_mounts = list(mounts.mounts)
     if command.script:
