@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import fcntl
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -60,6 +64,11 @@ def scale_service(
     NotFound when no container of the service is left to copy."""
     _checked(service, replicas)
     report = Report(progress, cancel)
+    with _turn(ctx, project_name, service, report):
+        _scale_copies(ctx, project_name, service, replicas, report)
+
+
+def _scale_copies(ctx: Context, project_name: str, service: str, replicas: int, report: Report) -> None:
     existing = project_containers(ctx, project_name, (service,))
     if not existing:
         raise NotFound(
@@ -83,6 +92,24 @@ def scale_service(
         ]
     report.check()
     in_parallel(tasks)
+
+
+@contextmanager
+def _turn(ctx: Context, project: str, service: str, report: Report) -> Iterator[None]:
+    """One scaling of a service at a time, whoever asks: a key pressed twice is two steps, not a clash. The
+    kernel drops the lock with its owner (flock(2))."""
+    directory = ctx.paths.run / "services"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    name = hashlib.sha256(f"{project}/{service}".encode()).hexdigest()[:32]
+    with (directory / name).open("w") as stream:
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                report.check()
+                time.sleep(0.02)
+        yield
 
 
 def _check_name(source: Container, project: str, service: str, replicas: int) -> None:

@@ -9,7 +9,7 @@ from runtime.compose.project import Project
 from runtime.context import Context
 from runtime.model.event import CancelEvent, ProgressCallback
 from runtime.model.service import UpOptions
-from runtime.services import resources
+from runtime.services import labels, resources
 from runtime.services.conditions import await_dependencies, await_ready
 from runtime.services.plan import Action, ActionKind, Plan, make_plan
 from runtime.services.replicas import carry_out, stop_and_remove
@@ -43,6 +43,7 @@ def up(
         resources.create_network(ctx, project, network, report)
     for volume in plan.volumes:
         resources.create_volume(ctx, project, volume, report)
+    _tell_orphans(ctx, project, chosen, report)
     in_parallel([_orphan(ctx, action, chosen, report) for action in plan.orphans])
     for level in plan.levels:
         tasks: list[Callable[[], None]] = []
@@ -54,6 +55,23 @@ def up(
         in_parallel(tasks)
     if chosen.wait and not chosen.no_start:
         await_ready(ctx, project_containers(ctx, project.name, tuple(services)), report, chosen.wait_timeout)
+
+
+def _tell_orphans(ctx: Context, project: Project, options: UpOptions, report: Report) -> None:
+    """Containers whose service has left the file stay, and are named."""
+    if options.remove_orphans:
+        return
+    names = [
+        item.name
+        for item in project_containers(ctx, project.name)
+        if item.config.labels.get(labels.SERVICE) not in project.services
+    ]
+    if names:
+        report(
+            f"Project {project.name}",
+            f"Warning: found orphan containers ({', '.join(names)}); --remove-orphans removes them",
+            done=True,
+        )
 
 
 def _begins(action: Action) -> bool:

@@ -7,6 +7,8 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +72,19 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+def free_ports(count: int) -> int:
+    """The first of ``count`` free ports in a row."""
+    for first in range(20_000, 30_000, count):
+        with ExitStack() as stack:
+            try:
+                for port in range(first, first + count):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    raise AssertionError("no free ports")
 
 
 def ask(port: int) -> str:
@@ -192,6 +207,26 @@ def test_scaling_needs_no_compose_file(compose: Compose) -> None:
         services.scale_service("p", "web", -1)
 
 
+def test_scaling_from_several_threads_takes_turns(compose: Compose) -> None:
+    compose.up(one("web", SLEEP))
+    wanted = (3, 2, 4, 3, 5, 2)
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        for future in [pool.submit(compose.engine.services.scale_service, "p", "web", n) for n in wanted]:
+            future.result()
+    assert len(compose.names()) in wanted
+    assert compose.names() == [f"p-web-{number + 1}" for number in range(len(compose.names()))]
+
+
+def test_a_port_on_a_range_is_published_once_a_replica(compose: Compose) -> None:
+    first = free_ports(2)
+    body = f"{SERVER}\n    scale: 2\n    ports: ['127.0.0.1:{first}-{first + 1}:80']"
+    compose.up(one("web", body))
+    ids = [item.short_id for item in compose.containers()]
+    assert [ask(first), ask(first + 1)] == ids
+    with pytest.raises(Conflict, match="no port left for replica 3"):
+        compose.up(one("web", body), UpOptions(scale={"web": 3}))
+
+
 def test_a_healthy_dependency_is_waited_for(compose: Compose) -> None:
     text = (
         one(
@@ -292,6 +327,7 @@ def test_profiles_and_orphans(compose: Compose) -> None:
     assert compose.names() == ["p-tool-1", "p-web-1"]
     compose.up(one("web", SLEEP))
     assert "p-tool-1" in compose.names()
+    assert any("found orphan containers (p-tool-1)" in line for line in compose.said)
     compose.up(one("web", SLEEP), UpOptions(remove_orphans=True))
     assert compose.names() == ["p-web-1"]
 
