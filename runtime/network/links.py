@@ -147,15 +147,16 @@ def create_bridge(
     """A bridge that is up, with its address. ``mac`` is set so that it does not change as ports come and
     go (a bridge without one takes the lowest of its ports'). Raises NetlinkError; leaves nothing then."""
     payload = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-    payload += string(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, _mac(mac)) + attribute(IFLA_MTU, _u32(mtu))
+    payload += string(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, _mac(mac))
     payload += nested(IFLA_LINKINFO, string(IFLA_INFO_KIND, "bridge"))
     what = f"create bridge {name}"
     netlink.request([(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload)], what)
     try:
         index = socket.if_nametoindex(name)
-        netlink.request(
-            [_no_ipv6_address(index), _new_address(index, address, prefix_length), _link_up(index)], what
-        )
+        # An MTU that comes with the creation is forgotten when the last port leaves; one set later stays.
+        own_mtu: Message = (RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + attribute(IFLA_MTU, _u32(mtu)))
+        address_of_bridge = _new_address(index, address, prefix_length)
+        netlink.request([own_mtu, _no_ipv6_address(index), address_of_bridge, _link_up(index)], what)
     except BaseException:
         delete(netlink, [name])
         raise

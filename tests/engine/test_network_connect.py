@@ -116,6 +116,16 @@ def test_addresses_come_back_lowest_first(lab: Lab) -> None:
     assert lab.container().address == made[1].address
 
 
+def test_the_mtu_stays_when_the_last_container_leaves(lab: Lab) -> None:
+    create(lab.ctx, "small", options={"com.docker.network.driver.mtu": "1300"})
+    for _ in range(2):
+        one = lab.container("small")
+        assert json.loads(one.run("ip", "-j", "link", "show", "eth0"))[0]["mtu"] == 1300
+        with lab.ctx.db.write() as tx:
+            endpoints.release(tx, lab.ctx, one.id)
+        endpoints.disconnect(lab.ctx, one.places)
+
+
 def test_fixed_addresses(lab: Lab) -> None:
     create(lab.ctx, "blue", subnet="10.213.7.9/24")
     assert get_network(lab.ctx, "blue").subnet == "10.213.7.0/24"
