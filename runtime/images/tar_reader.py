@@ -29,6 +29,7 @@ BLOCK = 512
 REGULAR, HARD_LINK, SYMLINK, CHARACTER_DEVICE, BLOCK_DEVICE, DIRECTORY, FIFO = b"0123456"
 _PAX, _PAX_GLOBAL, _GNU_NAME, _GNU_LINK, _GNU_SPARSE = b"xgLKS"
 _CONTIGUOUS = b"7"[0]
+_OLD_REGULAR = 0
 _HEADER_ONLY = frozenset((HARD_LINK, SYMLINK, CHARACTER_DEVICE, BLOCK_DEVICE, DIRECTORY, FIFO))
 _ZERO = bytes(BLOCK)
 _MAX_EXTENSION = 1 << 20
@@ -116,6 +117,9 @@ class TarReader:
             if extensions or self._globals:
                 _apply(entry, {**self._globals, **extensions} if self._globals else extensions)
                 extensions = {}
+            if entry.type == _OLD_REGULAR:
+                # Before POSIX a directory was told by its name; the header's may be cut, so look at the whole.
+                entry.type = DIRECTORY if entry.name.endswith(b"/") else REGULAR
             if entry.type in _HEADER_ONLY:
                 entry.size = 0
             self._remaining = entry.size
@@ -270,10 +274,8 @@ def _parse(block: bytes) -> Entry:
     entry.size = _number(block[124:136])
     entry.mtime = _number(block[136:148]) * 1_000_000_000
     kind = block[156]
-    if kind in (0, _CONTIGUOUS):
+    if kind == _CONTIGUOUS:
         kind = REGULAR
-    if kind == REGULAR and name.endswith(b"/"):
-        kind = DIRECTORY
     entry.type = kind
     if kind in (HARD_LINK, SYMLINK):
         entry.linkname = block[157:257].split(b"\0", 1)[0]
@@ -314,8 +316,6 @@ def _apply(entry: Entry, records: dict[bytes, bytes]) -> None:
             if key == b"path":
                 if value:
                     entry.name = value
-                    if entry.type == REGULAR and value.endswith(b"/"):
-                        entry.type = DIRECTORY
             elif key == b"linkpath":
                 entry.linkname = value or entry.linkname
             elif key == b"size":

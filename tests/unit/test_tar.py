@@ -152,3 +152,18 @@ def test_the_standard_library_reads_what_is_written() -> None:
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         (info,) = tar.getmembers()
         assert (info.name, info.uid, info.mtime, info.size) == ("d" * 120 + "/f", 3_000_000, 5, 3)
+
+
+@pytest.mark.parametrize("kind", [b"0", b"\0"])
+def test_a_name_cut_behind_a_slash_is_still_a_file(kind: bytes) -> None:
+    """GNU tar writes the first 100 bytes of a long name into the header; the 100th may be a slash."""
+    name = b"d" * 99 + b"/file"
+    long_name = header(b"././@LongLink", b"L"[0], size=len(name) + 1) + name + b"\0" + padding(len(name) + 1)
+    data = archive_of(long_name, header(name[:100], kind[0], size=3), b"abc" + padding(3))
+    ((entry, payload),) = entries(data)
+    assert (entry.name, entry.type, payload) == (name, tar_reader.REGULAR, b"abc")
+
+
+def test_an_old_directory_is_told_by_its_name() -> None:
+    ((entry, _),) = entries(archive_of(header(b"dir/", 0)))
+    assert entry.type == tar_reader.DIRECTORY
