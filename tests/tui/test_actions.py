@@ -224,16 +224,25 @@ async def test_300_containers(open_screen: Open, world: FakeWorld) -> None:
     async with open_screen() as screen:
         await screen.until(lambda: len(screen.app.pane("containers").rows) == 306)
         await screen.press("G")
-        begin = time.perf_counter()
+        begin = time.thread_time()
         for _ in range(40):
             await screen.pilot.press("k")
-        moving = (time.perf_counter() - begin) / 40
-        screen.app._redraw()
-        begin = time.perf_counter()
+        moving = (time.thread_time() - begin) / 40
+        begin = time.thread_time()
         for _ in range(10):
             screen.app._redraw()
-        redrawing = (time.perf_counter() - begin) / 10
-        assert moving < 0.15
-        assert redrawing < 0.08
+        redrawing = (time.thread_time() - begin) / 10
+        assert moving < 0.15, "seconds of this thread's time for a key"
+        assert redrawing < 0.08, "seconds of this thread's time for all rows"
         await screen.press("slash", *"many-299", "enter")
         await screen.until(lambda: len(screen.app.pane("containers").rows) == 1)
+
+
+async def test_a_second_key_waits_for_the_first(open_screen: Open) -> None:
+    async with open_screen() as screen:
+        screen.world.delay = 0.5
+        await screen.press("s", "s")
+        await screen.shows("stopping…")
+        await screen.shows("starting…")
+        await screen.until(lambda: "● running" in screen.line("demo-web-1 "))
+        assert screen.world.calls == [("stop", "demo-web-1"), ("start", "demo-web-1")]

@@ -1,4 +1,4 @@
-"""The log pane: following, searching, filtering, bounded memory, nothing that a container prints does harm."""
+"""The log pane: following, search, filter, bounds; nothing that a container prints does harm."""
 
 from __future__ import annotations
 
@@ -196,9 +196,10 @@ async def test_a_flood_does_not_freeze(open_screen: Open, world: FakeWorld) -> N
         slowest = 0.0
         begin = time.monotonic()
         while "long xxx" not in screen.text:
-            assert time.monotonic() - begin < 20
-            step = time.monotonic()
+            assert time.monotonic() - begin < 30
+            used = time.thread_time()
+            screen.app.log_view.pump()
+            slowest = max(slowest, time.thread_time() - used)
             await screen.pilot.pause(0.01)
-            slowest = max(slowest, time.monotonic() - step)
-        assert slowest < 0.5
+        assert slowest < 0.25, "seconds of this thread's time in one look"
         assert screen.app.log_view.store.held <= 50_000

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runtime.errors import NotFound
 from tuidock.app.actions import Action, Subject, project_of
-from tuidock.app.messages import Done, Failed, Stepped
+from tuidock.app.messages import Begun, Done, Failed, Stepped
 from tuidock.app.screens.confirm import Confirm
 
 if TYPE_CHECKING:
@@ -23,11 +26,16 @@ THREADS = 48
 
 
 class Acting:
-    """One per app. ``act`` returns at once; :class:`Done` or :class:`Failed` comes for each row."""
+    """One per app. ``act`` returns at once; :class:`Done` or :class:`Failed` comes for each row.
+
+    Actions on one row happen one after the other, in the order of the keys: ``s`` ``s`` stops and then
+    starts. Urgent ones do not wait.
+    """
 
     def __init__(self, app: Tuidock, engine: Engine) -> None:
         self._app = app
         self._engine = engine
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def act(self, action: Action, subjects: Sequence[Subject]) -> None:
         """Do it to all of them that it applies to; says why to none."""
@@ -71,7 +79,13 @@ class Acting:
             if step.line is None and step.stage:
                 post(Stepped(f"{action.title} {subject.name}: {step.stage}"))
 
+        turn = threading.Lock() if action.urgent else self._turns[subject.key]
+
         def work() -> None:
+            waited = not turn.acquire(blocking=False)
+            if waited:
+                turn.acquire()
+                post(Begun(keys, action.doing(self._renewed(subject))))
             try:
                 text = call(self._engine, subject, progress)
             except Exception as error:  # every failure is shown, with its reason
@@ -79,8 +93,19 @@ class Acting:
                 post(Failed(keys, what, error, self._fresh(keys)))
             else:
                 post(Done(keys, text, self._fresh(keys)))
+            finally:
+                turn.release()
 
         return work
+
+    def _renewed(self, subject: Subject) -> Subject:
+        """The row as it is now, after the action that we waited for."""
+        if subject.pane != "containers":
+            return subject
+        try:
+            return replace(subject, item=self._engine.containers.get(subject.key))
+        except Exception:  # the action itself will tell
+            return subject
 
     def _fresh(self, keys: Sequence[str]) -> list[Container]:
         """The containers among these rows as they are now, so that the screen need not wait for events."""

@@ -41,7 +41,8 @@ Call = Callable[["Engine", Subject, "ProgressCallback"], str]
 class Action:
     """``calls`` maps the panes where the action exists to its verb. ``doing`` is what the row shows
     meanwhile. ``refuse`` says why it does not apply to a row, or "". A ``dangerous`` one asks first, with
-    ``question`` ("{name}" and "{project}" are filled in)."""
+    ``question`` ("{name}" and "{project}" are filled in). An ``urgent`` one does not wait
+    for what is being done to the row."""
 
     id: str
     keys: str
@@ -52,6 +53,7 @@ class Action:
     dangerous: bool = False
     question: str = ""
     footer: bool = False
+    urgent: bool = False
 
 
 def _word(text: str) -> Callable[[Subject], str]:
@@ -300,6 +302,7 @@ ACTIONS: tuple[Action, ...] = (
         _word("killing…"),
         _not_alive,
         footer=True,
+        urgent=True,
     ),
     Action(
         "remove",

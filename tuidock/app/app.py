@@ -23,7 +23,7 @@ from tuidock.app.actions import ACTIONS, of_pane
 from tuidock.app.board import Board
 from tuidock.app.layout import Share, Zoom, heights, left_width
 from tuidock.app.looking import Looking
-from tuidock.app.messages import Done, Failed, Observed, Sampled, Stepped, Unreadable
+from tuidock.app.messages import Begun, Done, Failed, Observed, Sampled, Stepped, Unreadable
 from tuidock.app.observe import Observer
 from tuidock.app.palette import Everything
 from tuidock.app.panes import PANES
@@ -256,6 +256,9 @@ class Tuidock(App[int]):
             self.tell("reading the engine works again", "good")
         else:
             self.tell(describe(message.error).message, "bad")
+
+    def on_begun(self, message: Begun) -> None:
+        self.working(message.keys, message.doing)
 
     def on_done(self, message: Done) -> None:
         self._settle(message.keys, message.containers)

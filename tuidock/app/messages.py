@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from runtime.model.stats import ContainerStats
     from tuidock.app.board import Snapshot
 
-__all__ = ["Done", "Failed", "Observed", "Sampled", "Stepped", "Unreadable"]
+__all__ = ["Begun", "Done", "Failed", "Observed", "Sampled", "Stepped", "Unreadable"]
 
 
 class Observed(Message):
@@ -47,6 +47,15 @@ class Stepped(Message):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.text = text
+
+
+class Begun(Message):
+    """An action that had to wait for another one on the same row is being carried out now."""
+
+    def __init__(self, keys: tuple[str, ...], doing: str) -> None:
+        super().__init__()
+        self.keys = keys
+        self.doing = doing
 
 
 class Done(Message):

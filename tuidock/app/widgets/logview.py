@@ -324,7 +324,7 @@ class LogView(Roles, can_focus=True):
         self._drawn = None
 
     def _prefix(self, line: Line) -> list[Segment]:
-        base = self.rich_style
+        base = self.base
         found = []
         if self.timestamps:
             moment = datetime.fromtimestamp(line.time / 1e9)
@@ -341,7 +341,7 @@ class LogView(Roles, can_focus=True):
 
     def _segments(self, place: int) -> list[Segment]:
         line = self.store.line(place)
-        base = self.rich_style
+        base = self.base
         data = line.data if len(line.data) <= LONGEST else line.data[:LONGEST] + b"\xe2\x80\xa6"
         found = [Segment(part, base + style if style else base) for part, style in pieces(data)]
         if self.needle:
@@ -368,7 +368,7 @@ class LogView(Roles, can_focus=True):
 
     def _screenful(self) -> list[Strip]:
         width, height = self.size
-        base = self.rich_style
+        base = self.base
         if not len(self.store):
             return [self.strip(self._empty(), width)]
         if self.following:
@@ -409,7 +409,7 @@ class LogView(Roles, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         rows = self._draw()
-        return rows[y] if y < len(rows) else Strip.blank(self.size.width, self.rich_style)
+        return rows[y] if y < len(rows) else Strip.blank(self.size.width, self.base)
 
 
 def plain_lines(lines: Sequence[bytes]) -> str:

@@ -125,7 +125,7 @@ class Page(ScrollView, Roles, can_focus=True):
         left, top = self.scroll_offset
         place = y + int(top)
         if place >= len(self.lines):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.base)
         strip = self.strip(self.lines[place], width + int(left))
         if self.needle:
             strip = Strip(highlighted(list(strip), self.needle, self))

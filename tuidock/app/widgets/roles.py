@@ -25,6 +25,7 @@ class Roles(Widget):
     COMPONENT_CLASSES = ROLES
 
     _role_styles: dict[str, Style] | None = None
+    _base_style: Style | None = None
 
     def role(self, name: str) -> Style:
         """The style of a role alone, without the widget's background; "" has none."""
@@ -37,12 +38,20 @@ class Roles(Widget):
             known[name] = found
         return found
 
+    @property
+    def base(self) -> Style:
+        """The widget's own style, looked up once per theme."""
+        if self._base_style is None:
+            self._base_style = self.rich_style
+        return self._base_style
+
     def notify_style_update(self) -> None:
         self._role_styles = None
+        self._base_style = None
         super().notify_style_update()
 
     def strip(self, cell: Cell, width: int, left: int = 0) -> Strip:
         """``width`` cells of a line of spans, beginning ``left`` cells in."""
-        base = self.rich_style
+        base = self.base
         segments = [Segment(text, base + self.role(role) if role else base) for text, role in cell]
         return Strip(segments).crop_extend(left, left + width, base)

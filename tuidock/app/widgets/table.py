@@ -270,7 +270,7 @@ class RowTable(ScrollView, Roles, can_focus=True):
             return self._header_line(width)
         place = y - self.header + int(self.scroll_offset.y)
         if place >= len(self.rows):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.base)
         return self._row_line(place)
 
     def _empty_line(self, y: int, width: int) -> Strip:
@@ -310,7 +310,7 @@ class RowTable(ScrollView, Roles, can_focus=True):
         return strip
 
     def _base(self, look: int) -> Style:
-        base = self.rich_style
+        base = self.base
         if look & 3:
             base += self.role("cursor" if look & 3 == 2 else "cursor-blurred")
         return base
