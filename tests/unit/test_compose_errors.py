@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from runtime.compose.load import load_project
 from runtime.compose.nodes import parse
 from runtime.compose.project import Project
-from runtime.compose.schema import SERVICE, SUPPORTED, UNSUPPORTED
+from runtime.compose.schema import SECTIONS, SERVICE, SUPPORTED, TOP_LEVEL, UNSUPPORTED
 from runtime.errors import EngineError, InvalidInput, NotFound
 
 
@@ -286,6 +286,40 @@ def test_only_engine_errors_come_out(
     directory = tmp_path_factory.getbasetemp() / "fuzz"
     directory.mkdir(exist_ok=True)
     (directory / "compose.yaml").write_text(json.dumps({"services": {"web": {"image": "a", **service}}}))
+    try:
+        load_project(start=directory, environ={}, project_name="p")
+    except EngineError as error:
+        assert "compose.yaml" in error.message
+
+
+TOP_TREES = st.recursive(
+    st.integers()
+    | st.booleans()
+    | st.none()
+    | st.text(max_size=5)
+    | st.sampled_from(["compose.yaml", "web", "a"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(sorted({key for keys in SECTIONS.values() for key in keys} | {"web", "a"})),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(top=st.dictionaries(st.sampled_from(TOP_LEVEL), TOP_TREES, max_size=4))
+def test_only_engine_errors_come_out_of_whole_files(
+    tmp_path_factory: pytest.TempPathFactory, top: dict[str, object]
+) -> None:
+    import json
+
+    directory = tmp_path_factory.getbasetemp() / "fuzz-top"
+    directory.mkdir(exist_ok=True)
+    (directory / "compose.yaml").write_text(json.dumps({"services": {"web": {"image": "a"}}, **top}))
     try:
         load_project(start=directory, environ={}, project_name="p")
     except EngineError as error:
