@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -37,16 +38,18 @@ def translated(action: str) -> Iterator[None]:
     """The kernel's refusal becomes the engine's words."""
     try:
         yield
-    except NetlinkError as error:
-        if error.errno in (1, 13):
-            raise Denied(
-                f"{action}: {error.strerror}", hint="networks need root (CAP_NET_ADMIN); try sudo"
-            ) from error
-        if error.errno in (95, 93, 97, 2):
+    except OSError as error:
+        said = error.strerror if isinstance(error, NetlinkError) else str(error)
+        if error.errno in (errno.EPERM, errno.EACCES):
+            raise Denied(f"{action}: {said}", hint="networks need root (CAP_NET_ADMIN); try sudo") from error
+        if error.errno in _LACKING:
             raise Unavailable(
-                f"{action}: {error.strerror}", hint="the kernel lacks bridge, veth or nf_tables support"
+                f"{action}: {said}", hint="the kernel lacks bridge, veth or nf_tables support"
             ) from error
-        raise Failed(f"{action}: {error.strerror}") from error
+        raise Failed(f"{action}: {said}") from error
+
+
+_LACKING = (errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT)
 
 
 @contextmanager
