@@ -169,7 +169,7 @@ def test_on_loopback_only(lab: Lab) -> None:
 
 def test_loopback_of_the_machine_stays_out_of_reach(lab: Lab) -> None:
     """``route_localnet`` is on for the bridge, so a container could send to 127.0.0.1 by the wire."""
-    one = lab.container(ports=[binding(host_ip="127.0.0.1")], serve="one")
+    lab.container(ports=[binding(host_ip="127.0.0.1")], serve="one")
     lab.machine.serve("private", PORT + 1)
     attacker = lab.container()
     attacker.run("ip", "address", "flush", "dev", "lo")
@@ -183,12 +183,14 @@ def test_loopback_of_the_machine_stays_out_of_reach(lab: Lab) -> None:
         f"add chain ip {watch} seen {{ type filter hook prerouting priority -310; }}; "
         f'add rule ip {watch} seen iifname "{bridge}" ip daddr 127.0.0.1 counter',
     )
-    assert attacker.ask("127.0.0.1", PORT) == [CLOSED]
-    assert attacker.ask("127.0.0.1", PORT + 1) == [CLOSED]
-    # It did reach this machine, so nothing but the guard stopped it.
-    assert int(lab.machine.run("nft", "list", "table", "ip", watch).partition("packets ")[2].split()[0]) > 0
-    lab.machine.run("nft", "delete", "table", "ip", watch)
-    assert one.address
+    try:
+        assert attacker.ask("127.0.0.1", PORT) == [CLOSED]
+        assert attacker.ask("127.0.0.1", PORT + 1) == [CLOSED]
+        # It did reach this machine, so nothing but the guard stopped it.
+        told = lab.machine.run("nft", "list", "table", "ip", watch)
+        assert int(told.partition("packets ")[2].split()[0]) > 0
+    finally:
+        lab.machine.run("nft", "delete", "table", "ip", watch)
 
 
 def test_on_one_address_of_the_machine(lab: Lab) -> None:
