@@ -92,8 +92,10 @@ def make_plan(
     plans: dict[str, ServicePlan] = {}
     for name, service in chosen.items():
         own = [item for item in containers if item.config.labels.get(labels.SERVICE) == name]
+        bound = _shared_with(service)
         stale = any(
-            item.service in recreated and (item.restart or options.always_recreate_deps)
+            item.service in recreated
+            and (item.restart or item.service in bound or options.always_recreate_deps)
             for item in service.depends_on
         )
         actions = _service_actions(
@@ -110,6 +112,13 @@ def make_plan(
         levels=tuple(tuple(plans[item.name] for item in level) for level in levels(chosen)),
         orphans=tuple(_orphans(project, containers)) if options.remove_orphans else (),
     )
+
+
+def _shared_with(service: ServiceSpec) -> set[str]:
+    """Services whose namespaces or volumes it lives in: a new container of theirs has new ones."""
+    modes = (service.config.network_mode, service.config.pid_mode, service.config.ipc_mode)
+    found = {mode.removeprefix("service:") for mode in modes if mode.startswith("service:")}
+    return found | {name for name, _ in service.volumes_from}
 
 
 def _service_actions(

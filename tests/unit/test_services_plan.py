@@ -175,6 +175,17 @@ def test_a_dependency_that_is_recreated_recreates_when_it_says_so() -> None:
     assert actions(plan)[-1] == "recreate p-web-1"
 
 
+def test_who_lives_in_a_recreated_containers_namespaces_is_recreated() -> None:
+    db, changed_db = spec("db"), spec("db", config=replace(spec("db").config, user="7"))
+    shared = replace(spec().config, network_mode="service:db", networks=())
+    for web in (
+        spec(config=shared, depends_on=(Dependency("db"),)),
+        spec(volumes_from=(("db", False),), depends_on=(Dependency("db"),)),
+    ):
+        plan = planned([existing(2, db), existing(1, web)], changed_db, web)
+        assert actions(plan) == ["recreate p-db-2", "recreate p-web-1"]
+
+
 def test_levels_follow_dependencies() -> None:
     db, cache = spec("db"), spec("cache")
     api = spec("api", depends_on=(Dependency("db"), Dependency("cache")))
