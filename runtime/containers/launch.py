@@ -208,7 +208,12 @@ class Launch:
 def start_error(code: int, message: str) -> EngineError:
     """docker's exit codes as our exceptions."""
     if code == 127:
-        return CommandNotFound(message, hint="check the command's name and the image's PATH")
+        return CommandNotFound(message, hint="check the command's name, and the PATH in the image")
     if code == 126:
-        return CommandNotRunnable(message, hint="the file must be executable, for this machine, by this user")
+        hint = (
+            "the file must be executable, for this machine, by this user"
+            if message.startswith("exec:")
+            else None
+        )
+        return CommandNotRunnable(message, hint=hint)
     return Failed(message)

@@ -249,12 +249,22 @@ def find_program(name: str, env: dict[str, str]) -> str:
         if not os.access(candidate, os.X_OK):
             denied = True
             continue
+        _refuse_magic_link(candidate, name)
         return candidate
     if denied:
         raise Refused(f"exec: {name!r}: permission denied", 126)
     if "/" in name:
         raise Refused(f"exec: {name!r}: stat {name}: no such file or directory", 127)
     raise Refused(f"exec: {name!r}: executable file not found in $PATH", 127)
+
+
+def _refuse_magic_link(path: str, name: str) -> None:
+    """``/proc/self/exe`` would run our own interpreter (CVE-2019-5736)."""
+    flags = os.O_PATH | os.O_CLOEXEC
+    try:
+        os.close(syscalls.openat2(syscalls.AT_FDCWD, path, flags, 0, syscalls.RESOLVE_NO_MAGICLINKS))
+    except OSError as error:
+        raise Refused(f"exec: {name!r}: leads through a magic link of /proc", 126) from error
 
 
 def execute(argv: list[str], env: dict[str, str]) -> None:
