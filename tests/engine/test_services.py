@@ -171,7 +171,7 @@ def test_a_published_port_is_balanced_over_the_replicas(compose: Compose) -> Non
 def test_services_find_each_other_by_name(compose: Compose) -> None:
     text = one("db", SERVER) + (
         "  web:\n    image: busybox\n    depends_on: [db]\n"
-        "    command: [sh, -c, 'until wget -qO- http://db/; do sleep 0.1; done']\n"
+        "    command: [sh, -c, 'for i in $$(seq 30); do wget -qO- db && exit; sleep 0.1; done; exit 9']\n"
     )
     compose.up(text)
     assert compose.engine.containers.wait("p-web-1") == 0
