@@ -36,10 +36,19 @@ test: $(VENV)/.dev ## Run every test (the engine tests need root; they skip with
 	$(PYTEST) $(ARGS)
 
 .PHONY: check
-check: $(VENV)/.dev ## Lint, formatting, strict types and import contracts
+check: lint types contracts ## Lint, formatting, strict types and import contracts
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Lint and formatting only
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
+
+.PHONY: types
+types: $(VENV)/.dev ## Strict types only
 	$(BIN)/mypy
+
+.PHONY: contracts
+contracts: $(VENV)/.dev ## Import contracts only
 	$(BIN)/lint-imports
 
 .PHONY: format
