@@ -152,7 +152,8 @@ def _failed(ctx: Context, container: Container, error: BaseException) -> None:
 
 def _allocate(ctx: Context, container: Container, plan: dict[str, Any]) -> list[Endpoint]:
     """Addresses and ports, in the database; then the files that name them."""
-    from runtime.network import endpoints
+    from runtime.network import endpoints, resolv
+    from runtime.network.stub import resolver_command
 
     config = container.config
     with ctx.db.write() as tx:
@@ -162,10 +163,13 @@ def _allocate(ctx: Context, container: Container, plan: dict[str, Any]) -> list[
         )
         ports = endpoints.allocate_ports(tx, ctx, container.id, config.ports, found) if config.ports else []
     plan["connect"] = True
+    if endpoints.has_names(found):
+        upstreams = endpoints.upstreams(ctx, config, found)
+        plan["names"] = resolver_command(str(ctx.paths.state), container.id, upstreams)
+        contents = resolv.resolv_conf(config, ctx.config, embedded=True)
+        (ctx.paths.container(container.id) / "resolv.conf").write_text(contents)
     plan["ports"] = [(port.host_ip, port.host_port, port.protocol) for port in ports]
     directory = ctx.paths.container(container.id)
-    from runtime.network import resolv
-
     (directory / "hosts").write_text(
         resolv.hosts_file(config.hostname, config.domainname, found, config.extra_hosts)
     )
@@ -219,6 +223,7 @@ def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
         "attach_stdin": False,
         "connect": False,
         "ports": [],
+        "names": [],
         "settle": settle_command(ctx),
         "restart": (config.restart.name.value, config.restart.max_retries),
         "health": _health(config.healthcheck, document, program) if config.healthcheck else None,

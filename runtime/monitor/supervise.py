@@ -24,6 +24,7 @@ from runtime.monitor.loop import READ, Loop
 from runtime.monitor.requests import Requests
 from runtime.monitor.streams import Streams, grow_pipe
 from runtime.monitor.tree import remove_tree
+from runtime.network import ports, stub
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Monitor:
         self.ending = False
         self.finished = False
         self.reserved: list[int] = []
+        self.names: tuple[int, int] | None = None
+        self.names_pid = 0
 
     # -- starting ---------------------------------------------------------------------------------
 
@@ -120,17 +123,7 @@ class Monitor:
 
     def _reserve_ports(self) -> None:
         """Bound, never listening: nobody else on the machine can take a port that we publish."""
-        for address, port, protocol in self.plan["ports"]:
-            kind = _socket.SOCK_DGRAM if protocol == "udp" else _socket.SOCK_STREAM
-            family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
-            sock = _socket.socket(family, kind | _socket.SOCK_CLOEXEC)
-            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEPORT, 1)
-            try:
-                sock.bind((address, port))
-            except OSError as error:
-                raise OSError(f"port {address}:{port}/{protocol} is taken: {error.strerror}") from error
-            self.reserved.append(sock.detach())
+        self.reserved = ports.reserve_sockets(self.plan["ports"])
 
     def _tell_starter(self, fields: dict[str, object], fds: list[int] | None = None) -> None:
         if self.starter is not None:
@@ -183,6 +176,9 @@ class Monitor:
             if kind == b"N":
                 if self.netns < 0 and "network" in self.plan["namespaces"]:
                     self.netns = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+                    if self.plan["names"]:
+                        self.names = stub.open_sockets(self.netns)
+                        self._watch_names()
                     if self.plan["connect"]:
                         self._tell_starter({"op": "netns"}, [self.netns])
             elif kind == b"T":
@@ -320,6 +316,11 @@ class Monitor:
             if pid == self.pid:
                 self._ended(code)
                 continue
+            if pid == self.names_pid:
+                # It ends by itself when nobody asks; one that fails is not started in a hurry again.
+                self.names_pid = 0
+                self.loop.after("names", 0.0 if code == 0 else 1.0, self._watch_names)
+                continue
             execution = self.executions.pop(pid, None)
             if execution is not None:
                 execution.on_end(code)
@@ -379,8 +380,12 @@ class Monitor:
         record.exited(plan["db"], plan["id"], code, oom_killed, finished, self.manual_stop, error)
         self.cgroup.kill(plan["cgroup"])
         self.cgroup.remove(plan["cgroup"])
-        for fd in self.reserved:
+        for fd in (*self.reserved, *(self.names or ())):
+            self.loop.forget(fd)
             os.close(fd)
+        self.names = None
+        if self.names_pid:  # it holds sockets in the network namespace, which must go now
+            os.kill(self.names_pid, signal.SIGKILL)
         if self.netns >= 0:
             os.close(self.netns)
         self.clients.close_listener(plan["run"])
@@ -395,6 +400,18 @@ class Monitor:
         os.close(self.lock)
         self.finished = True
         self.clients.finish(code, oom_killed)
+
+    def _watch_names(self) -> None:
+        for fd in self.names or ():
+            self.loop.watch(fd, READ, self._answer_names)
+
+    def _answer_names(self, mask: int) -> None:
+        """Somebody asks for a name: a program of its own answers, until nobody has asked for a while."""
+        if self.names is None:
+            return
+        for fd in self.names:
+            self.loop.forget(fd)
+        self.names_pid = stub.spawn(self.plan["names"], self.names)
 
     def _settle_firewall(self) -> None:
         """Published ports go; a program of its own does it, so that we need no netlink library."""
