@@ -1,7 +1,7 @@
 """What containers leave in the kernel, as a set of words, so that a test can ask for it before and after.
 
-Only roots that are named count, because others may be at work on the machine; with ``everything`` (in
-continuous integration, where nobody is) every mount, link, table and cgroup of any root counts.
+Only roots that are named count, because others may be at work on the machine; with ``everything`` every link,
+table and cgroup of any root counts.
 """
 
 from __future__ import annotations
