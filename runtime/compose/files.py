@@ -25,25 +25,28 @@ _OVERRIDES = (
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
 
 
-def find(files: Sequence[Path], variables: Mapping[str, str], start: Path) -> list[Path]:
-    """The given files, else ``COMPOSE_FILE``'s, else the standard one of ``start`` or the nearest directory
-    above, with its override. Raises NotFound."""
-    given = [start / file for file in files]
+def find(
+    files: Sequence[Path], variables: Mapping[str, str], here: Path, directory: Path | None = None
+) -> list[Path]:
+    """The given files (relative to ``here``), else ``COMPOSE_FILE``'s, else the standard one of ``directory``,
+    else of ``here`` or the nearest directory above; a standard one with its override. Raises NotFound."""
+    given = [here / file for file in files]
     if not given and variables.get("COMPOSE_FILE"):
         separator = variables.get("COMPOSE_PATH_SEPARATOR") or ":"
-        given = [start / file for file in variables["COMPOSE_FILE"].split(separator) if file]
+        given = [here / file for file in variables["COMPOSE_FILE"].split(separator) if file]
     for file in given:
-        if str(file) != str(start / "-") and not file.is_file():
+        if str(file) != str(here / "-") and not file.is_file():
             raise NotFound(f"compose file {shown(file)} does not exist", subject=str(file))
     if given:
         return given
-    for directory in (start, *start.parents):
+    start = directory or here
+    for place in (start, *(() if directory else start.parents)):
         for name in _STANDARD:
-            if (directory / name).is_file():
-                overrides = [directory / other for other in _OVERRIDES if (directory / other).is_file()]
-                return [directory / name, *overrides[:1]]
+            if (place / name).is_file():
+                overrides = [place / other for other in _OVERRIDES if (place / other).is_file()]
+                return [place / name, *overrides[:1]]
     raise NotFound(
-        f"no compose file found in {start} or above",
+        f"no compose file found in {start}" + ("" if directory else " or above"),
         hint="make a compose.yaml, or name the file with -f",
         subject=str(start),
     )

@@ -42,7 +42,7 @@ def load_project(
     here = Path(absolute(str(start or "."), Path.cwd()))
     chosen = Path(absolute(str(project_directory), here)) if project_directory else None
     early = project_files.environment(callers, env_files, chosen or here, here)
-    paths = project_files.find(files, early, chosen or here)
+    paths = project_files.find(files, early, here, chosen)
     directory = chosen or Path(absolute(str(paths[0].parent), here))
     variables = project_files.environment(callers, env_files, directory, here)
     reader = _Reader(variables, _once(on_warning))

@@ -605,6 +605,13 @@ def test_the_project_directory_is_what_paths_are_relative_to(tmp_path: Path) -> 
         [tmp_path / "sub/c.yaml"], start=tmp_path, environ={}, project_name="p", project_directory=tmp_path
     )
     assert moved.services["web"].config.mounts[0].source == str(tmp_path / "x")
+    relative = load_project(
+        [Path("sub/c.yaml")], start=tmp_path, environ={}, project_name="p", project_directory=Path("sub")
+    )
+    assert relative.services["web"].config.mounts[0].source == str(tmp_path / "sub/x")
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: above}}\n")
+    with pytest.raises(NotFound, match="no compose file found in"):
+        load_project(start=tmp_path, environ={}, project_name="p", project_directory=Path("sub"))
 
 
 def test_the_example_of_the_readme(tmp_path: Path) -> None:
