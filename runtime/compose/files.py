@@ -28,7 +28,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
 def find(
     files: Sequence[Path], variables: Mapping[str, str], here: Path, directory: Path | None = None
 ) -> list[Path]:
-    """The given files (relative to ``here``), else ``COMPOSE_FILE``'s, else the standard one of ``directory``,
+    """The given files (relative to ``here``), else ``COMPOSE_FILE``'s, else the standard of ``directory``,
     else of ``here`` or the nearest directory above; a standard one with its override. Raises NotFound."""
     given = [here / file for file in files]
     if not given and variables.get("COMPOSE_FILE"):
