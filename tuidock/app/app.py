@@ -19,18 +19,20 @@ from textual.widget import Widget
 from runtime.errors import InvalidInput
 from tuidock.app import keys as keytable
 from tuidock.app.acting import THREADS, Acting
-from tuidock.app.actions import ACTIONS, of_pane
+from tuidock.app.actions import ACTIONS
+from tuidock.app.arranging import arrange
 from tuidock.app.board import Board
-from tuidock.app.layout import Share, Zoom, heights, left_width
+from tuidock.app.layout import Zoom
 from tuidock.app.looking import Looking
 from tuidock.app.messages import Begun, Done, Failed, Observed, Sampled, Stepped, Unreadable
 from tuidock.app.observe import Observer
+from tuidock.app.offering import key_bar, menu_choices
 from tuidock.app.palette import Everything
 from tuidock.app.panes import PANES
 from tuidock.app.prompting import Prompting, save_lines
 from tuidock.app.screens.confirm import Confirm
 from tuidock.app.screens.help import Help
-from tuidock.app.screens.menu import Choice, Menu
+from tuidock.app.screens.menu import Menu
 from tuidock.app.themes import DEFAULT, DEFAULT_WITHOUT_COLOUR, load_themes
 from tuidock.app.visiting import Visiting
 from tuidock.app.widgets.bars import KeyBar, Prompt, StatusBar
@@ -45,12 +47,13 @@ from tuidock.report import describe
 if TYPE_CHECKING:
     from runtime.engine import Engine
     from runtime.model.container import Container
+    from runtime.model.event import Event
     from runtime.services.project import ServiceStatus
 
 __all__ = ["Tuidock"]
 
 
-class Tuidock(App[int]):
+class Tuidock(App[int], inherit_bindings=False):
     """``focus_project`` is selected at first, when it is there. Raises InvalidInput for settings (``tui:``)
     that name an unknown theme, key or profile."""
 
@@ -179,52 +182,11 @@ class Tuidock(App[int]):
 
     def arrange(self) -> None:
         """Divide the screen anew: it has another size, another pane has the focus or rows came."""
-        width, height = self.size
-        height -= 2
-        focused = self.screen_stack[0].focused
-        on_left = isinstance(focused, PaneList) or focused is None
-        left = left_width(width, self.zoom, left_focused=on_left)
-        base = self.screen_stack[0]
-        base.query_one("#left").styles.width = left
-        base.query_one("#left").display = left > 0
-        base.query_one("#right").display = left < width
-        full = self.zoom is Zoom.FULL
-        current = self.last_list_id if on_left else ""
-        shares = [Share(each.pane.id, len(each.rows), each.pane.compact) for each in self.lists]
-        given = heights(shares, height, current)
-        for each in self.lists:
-            alone = full and on_left
-            lines = height if alone and each.pane.id == current else given[each.pane.id]
-            each.display = not alone or each.pane.id == current
-            each.set_class(lines == 1, "collapsed")
-            each.collapsed = lines == 1
-            each.styles.height = lines
-        in_detail = self.detail.has_focus_within
-        in_logs = isinstance(focused, LogView)
-        self.detail.display = not (full and in_logs)
-        self.log_view.display = not (full and in_detail)
+        arrange(self)
 
     def _show_keys(self) -> None:
-        focused = self.screen_stack[0].focused
-        commands: list[keytable.Command]
-        if isinstance(focused, PaneList):
-            here = {action.id for action in of_pane(focused.pane.id)}
-            lists = [each for each in keytable.LISTS if each.id != "exec" or focused.pane.id == "containers"]
-            if focused.pane.id not in ("containers", "services"):
-                lists = [each for each in lists if each.id != "logs"]
-            commands = [*(each for each in keytable.verbs() if each.id in here), *lists]
-        elif isinstance(focused, LogView):
-            commands = list(keytable.LOGS)
-        else:
-            commands = list(keytable.PAGES)
-        shown = [each for each in (*commands, *keytable.APP) if each.footer]
-        last = [each for each in shown if each.id in ("help", "quit")]
-        self.screen_stack[0].query_one(KeyBar).show(
-            [
-                (keytable.display(self.keys_of(each), first=True), _short(each), each.action)
-                for each in [*(each for each in shown if each not in last), *last]
-            ]
-        )
+        base = self.screen_stack[0]
+        base.query_one(KeyBar).show(key_bar(self, base.focused))
 
     def keys_of(self, command: keytable.Command) -> str:
         """The keys that a command is on, after the user's changes."""
@@ -232,7 +194,8 @@ class Tuidock(App[int]):
 
     async def on_key_bar_pressed(self, message: KeyBar.Pressed) -> None:
         focused = self.screen.focused
-        await self.run_action(message.action, focused if focused is not None else self)
+        if message.action:
+            await self.run_action(message.action, focused if focused is not None else self)
 
     # -- what the threads tell
 
@@ -241,10 +204,24 @@ class Tuidock(App[int]):
         self.board.take(message.snapshot, time.time_ns())
         self._redraw()
         self.arrange()
+        self._warn_of(message.events)
         if first:
             self._first_look()
         else:
             self.looking.renewed()
+
+    def _warn_of(self, happened: Sequence[Event]) -> None:
+        """What nobody asked for and everybody wants to know: a container ran out of memory."""
+        for event in happened:
+            if event.type == "container" and event.action == "oom":
+                name = event.attributes.get("name", event.actor[:12])
+                known = self.board.by_id.get(event.actor)
+                limit = known.config.resources.memory if known is not None else None
+                at = f" at its limit of {size(limit)}" if limit else ""
+                self.notify(
+                    f"{name} ran out of memory{at}", title="Out of memory", severity="warning", markup=False
+                )
+                self.tell(f"✗ {name} ran out of memory{at}", "bad")
 
     def on_sampled(self, message: Sampled) -> None:
         self.board.sample(message.samples)
@@ -508,16 +485,7 @@ class Tuidock(App[int]):
             self.tell("nothing is selected", "warn")
             return
         title = subjects[0].name if len(subjects) == 1 else f"{len(subjects)} marked"
-        choices = [
-            Choice(
-                action.id,
-                self._keymap_changes.get(action.id, action.keys),
-                keytable.display(self._keymap_changes.get(action.id, action.keys), first=True),
-                action.title,
-                "" if any(not action.refuse(subject) for subject in subjects) else action.refuse(subjects[0]),
-            )
-            for action in of_pane(pane.pane.id)
-        ]
+        choices = menu_choices(self, pane.pane.id, subjects)
 
         def chosen(action_id: str | None) -> None:
             if action_id:
@@ -547,33 +515,12 @@ class Tuidock(App[int]):
 
         self.push_screen(Confirm(f"Remove all unused {what}?"), answered)
 
-    def palette_entries(self) -> list[tuple[str, str, Callable[[], None]]]:
-        """(title, help, what it does) for the palette: the selected row's actions, then everything else."""
-        pane = self.last_list
-        name = pane.subject.name if pane.subject is not None else ""
-        entries: list[tuple[str, str, Callable[[], None]]] = []
-        for action in of_pane(pane.pane.id):
-            if name:
-                entries.append((f"{action.title}: {name}", action.id, _call(self.action_verb, action.id)))
-        for command in (*keytable.LISTS, *keytable.APP):
-            if command.id.startswith(("cursor_", "page_", "palette")):
-                continue
-            help_text = f"{keytable.display(self.keys_of(command))}  {command.group}"
-            entries.append((command.title, help_text, _call(self._later_action, command.action)))
-        for command in keytable.LOGS:
-            if not command.id.startswith(("log_down", "log_up", "log_page", "log_left", "log_right")):
-                help_text = f"{keytable.display(self.keys_of(command))}  {command.group}"
-                entries.append((f"Logs: {command.title}", help_text, _call(self._log_action, command.action)))
-        for theme in self.themes:
-            entries.append((f"Theme: {theme.name}", "Colours", _call(self.choose_theme, theme.name)))
-        for what in ("images", "networks", "volumes"):
-            entries.append((f"Prune unused {what}", "Asks first", _call(self.prune, what)))
-        return entries
-
-    def _later_action(self, action: str) -> None:
+    def act_in_list(self, action: str) -> None:
+        """Run an action string as if its key was pressed in the list."""
         self.call_later(self.run_action, action, self.last_list)
 
-    def _log_action(self, action: str) -> None:
+    def act_in_logs(self, action: str) -> None:
+        """The same in the log pane."""
         self.log_view.focus()
         self.call_later(self.run_action, action, self.log_view)
 
@@ -582,6 +529,15 @@ class Tuidock(App[int]):
     def prompt_shown(self, active: bool) -> None:
         """The prompt takes the status bar's line while it is open."""
         self.status.display = not active
+        if active:
+            self.screen_stack[0].query_one(KeyBar).show(
+                [
+                    ("Enter", "accept", ""),
+                    ("Tab", "complete", ""),
+                    ("↑", "earlier", ""),
+                    ("Esc", "cancel", ""),
+                ]
+            )
 
     def on_prompt_changed(self, message: Prompt.Changed) -> None:
         if type(message) is Prompt.Changed:
@@ -619,21 +575,5 @@ class Tuidock(App[int]):
         self.acting.call(f"cannot save {path.name}", save)
 
 
-def _short(command: keytable.Command) -> str:
-    """The title for the line of keys: its first word or two."""
-    return _SHORT.get(command.id, command.title.lower())
-
-
-_SHORT = {
-    "toggle": "start/stop", "menu": "menu", "quit": "quit", "logs": "logs", "exec": "shell",
-    "log_follow": "follow", "log_wrap": "wrap", "log_timestamps": "times", "log_filter": "only...",
-    "log_save": "save", "page_copy": "copy",
-}  # fmt: skip
-
-
 def _pruned(count: int, what: str) -> str:
     return f"removed {count} unused {what}"
-
-
-def _call(function: Callable[[str], None], argument: str) -> Callable[[], None]:
-    return lambda: function(argument)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from tuidock.app.offering import palette_entries
+
 if TYPE_CHECKING:
     from tuidock.app.app import Tuidock
 
@@ -17,7 +19,7 @@ class Everything(Provider):
     """What the app offers for the widget that had the focus."""
 
     def _entries(self) -> list[tuple[str, str, Callable[[], None]]]:
-        return cast("Tuidock", self.app).palette_entries()
+        return palette_entries(cast("Tuidock", self.app))
 
     async def discover(self) -> Hits:
         for title, help_text, run in self._entries():
