@@ -10,7 +10,8 @@ import _socket
 import os
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from runtime.context import Context
 from runtime.errors import CommandNotFound, CommandNotRunnable, EngineError, Failed
 from runtime.monitor import wire
 
-__all__ = ["Launch", "Prepared", "Starter", "settle_command", "start_error"]
+__all__ = ["Launch", "Prepared", "Starter", "settle_command", "start_error", "warmed"]
 
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
 _MONITOR = _PACKAGE_ROOT / "runtime" / "monitor" / "__main__.py"
@@ -106,6 +107,20 @@ class Starter:
         self._sock.close()
         with suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
+
+
+@contextmanager
+def warmed(ctx: Context) -> Iterator[None]:
+    """A starter for the time of several starts, unless one runs for longer already."""
+    root = str(ctx.paths.state)
+    if root in Starter.running:
+        yield
+        return
+    starter = Starter(root)
+    try:
+        yield
+    finally:
+        starter.close()
 
 
 class Prepared:

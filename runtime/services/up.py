@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from runtime.compose.project import Project
+from runtime.containers.launch import warmed
 from runtime.context import Context
 from runtime.model.event import CancelEvent, ProgressCallback
 from runtime.model.service import UpOptions
@@ -45,14 +46,15 @@ def up(
         resources.create_volume(ctx, project, volume, report)
     _tell_orphans(ctx, project, chosen, report)
     in_parallel([_orphan(ctx, action, chosen, report) for action in plan.orphans])
-    for level in plan.levels:
-        tasks: list[Callable[[], None]] = []
-        for item in level:
-            if not chosen.no_start and any(_begins(action) for action in item.actions):
-                await_dependencies(ctx, project.name, item.service, report)
-            for action in item.actions:
-                tasks.append(partial(carry_out, ctx, project, item.service, action, chosen, report))
-        in_parallel(tasks)
+    with warmed(ctx):
+        for level in plan.levels:
+            tasks: list[Callable[[], None]] = []
+            for item in level:
+                if not chosen.no_start and any(_begins(action) for action in item.actions):
+                    await_dependencies(ctx, project.name, item.service, report)
+                for action in item.actions:
+                    tasks.append(partial(carry_out, ctx, project, item.service, action, chosen, report))
+            in_parallel(tasks)
     if chosen.wait and not chosen.no_start:
         await_ready(ctx, project_containers(ctx, project.name, tuple(services)), report, chosen.wait_timeout)
 
