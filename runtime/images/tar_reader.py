@@ -118,7 +118,7 @@ class TarReader:
                 _apply(entry, {**self._globals, **extensions} if self._globals else extensions)
                 extensions = {}
             if entry.type == _OLD_REGULAR:
-                # Before POSIX a directory was told by its name; the header's may be cut, so look at the whole.
+                # Before POSIX a name told a directory; the header's may be cut, so look at the whole.
                 entry.type = DIRECTORY if entry.name.endswith(b"/") else REGULAR
             if entry.type in _HEADER_ONLY:
                 entry.size = 0
