@@ -11,10 +11,9 @@ BIN := $(VENV)/bin
 SOURCES := runtime tuidock themes bench tests
 
 # Debian packages that the tests name (each test that needs a tool says so); installed by `make test` when root.
-TEST_PACKAGES := nftables iproute2 busybox-static tmux runc skopeo curl ca-certificates
+TEST_PACKAGES := nftables iproute2 busybox-static ca-certificates
 # The peers that `make bench` measures against, when they are installed.
 PEER_PACKAGES := docker.io podman runc
-VM_PACKAGES := qemu-system-x86 virtiofsd busybox-static kmod
 
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
@@ -64,9 +63,12 @@ bench: setup ## Measure against docker and podman (where installed) and the bare
 peers: ## Install docker and podman from Debian, for `make bench`
 	@.ci/packages $(PEER_PACKAGES)
 
+.PHONY: test-peers
+test-peers: $(VENV)/.dev peers ## Run the tests that compare with docker, podman and runc
+	$(PYTEST) tests/interop $(ARGS)
+
 .PHONY: test-vm
 test-vm: $(VENV)/.dev ## Run the engine tests under cgroup v2, in a virtual machine
-	@.ci/packages $(VM_PACKAGES)
 	tests/vm/run $(ARGS)
 
 .PHONY: clean
