@@ -11,7 +11,7 @@ import ipaddress
 import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from runtime.errors import InvalidInput
 
@@ -89,7 +89,9 @@ def _read(path: Path) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for key, value in document.items():
         if key not in known:
-            raise InvalidInput(f"{path}: unknown key {key!r}", hint=_nearest(str(key), known), subject=str(key))
+            raise InvalidInput(
+                f"{path}: unknown key {key!r}", hint=_nearest(str(key), known), subject=str(key)
+            )
         settings[known[key]] = _value(path, str(key), value)
     return settings
 
@@ -105,6 +107,10 @@ _STRING_LISTS = {"dns", "dns-search", "dns-opts", "registry-mirrors", "insecure-
                  "labels"}  # fmt: skip
 _INTEGERS = {"mtu", "default-shm-size", "shutdown-timeout"}
 _STRINGS = {"bip", "cgroup-parent"}
+
+
+def _pool(item: dict[str, object]) -> AddressPool:
+    return AddressPool(str(ipaddress.IPv4Network(str(item["base"]))), int(str(item["size"])))
 
 
 def _value(path: Path, key: str, value: object) -> object:
@@ -131,7 +137,7 @@ def _value(path: Path, key: str, value: object) -> object:
         return value
     if key == "default-address-pools":
         try:
-            pools = tuple(AddressPool(str(ipaddress.IPv4Network(item["base"])), int(item["size"])) for item in value)  # type: ignore[attr-defined]  # any failure is reported
+            pools = tuple(_pool(item) for item in cast("list[dict[str, object]]", value))
         except (TypeError, KeyError, ValueError):
             raise wrong("a list of {base: CIDR, size: BITS}") from None
         if any(not ipaddress.IPv4Network(pool.base).prefixlen <= pool.size <= 30 for pool in pools):

@@ -72,7 +72,7 @@ class Paths:
         return self.run / "containers"
 
     def container(self, container_id: str) -> Path:
-        """``config.json`` (OCI), ``plan``, ``upper``, ``work``, ``log``, ``log.idx``, ``hosts``, ``exit`` ..."""
+        """``config.json`` (OCI), ``upper``, ``work``, ``log``, ``log.idx``, ``hosts``, ``exit`` and so on."""
         return self.containers / container_id
 
     def container_run(self, container_id: str) -> Path:

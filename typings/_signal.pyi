@@ -1,3 +1,29 @@
 # The C module behind signal, which the monitor uses alone: signal.py would load enum.
-from signal import *
+from signal import SIG_BLOCK as SIG_BLOCK
+from signal import SIG_DFL as SIG_DFL
+from signal import SIG_IGN as SIG_IGN
+from signal import SIG_SETMASK as SIG_SETMASK
+from signal import SIGABRT as SIGABRT
+from signal import SIGBUS as SIGBUS
+from signal import SIGCHLD as SIGCHLD
+from signal import SIGFPE as SIGFPE
+from signal import SIGHUP as SIGHUP
+from signal import SIGILL as SIGILL
+from signal import SIGINT as SIGINT
+from signal import SIGKILL as SIGKILL
+from signal import SIGPIPE as SIGPIPE
+from signal import SIGSEGV as SIGSEGV
+from signal import SIGSTOP as SIGSTOP
+from signal import SIGSYS as SIGSYS
+from signal import SIGTERM as SIGTERM
+from signal import SIGTRAP as SIGTRAP
+from signal import SIGTSTP as SIGTSTP
+from signal import SIGTTIN as SIGTTIN
+from signal import SIGTTOU as SIGTTOU
+from signal import SIGXFSZ as SIGXFSZ
+from signal import Signals as Signals
+from signal import pthread_sigmask as pthread_sigmask
 from signal import set_wakeup_fd as set_wakeup_fd
+from signal import signal as signal
+from signal import sigwait as sigwait
+from signal import valid_signals as valid_signals

@@ -92,7 +92,9 @@ def find(db: Database | Transaction, reference: str) -> Container:
         )
         if len(rows) > 1:
             raise InvalidInput(
-                f"container id prefix {reference!r} is ambiguous", hint="give more of the id", subject=reference
+                f"container id prefix {reference!r} is ambiguous",
+                hint="give more of the id",
+                subject=reference,
             )
     if not rows:
         raise NotFound(
@@ -101,13 +103,16 @@ def find(db: Database | Transaction, reference: str) -> Container:
     return _load(db, rows, rows[0][0])[0]
 
 
-def _load(db: Database | Transaction, rows: list[tuple[Any, ...]], only: str | None = None) -> list[Container]:
+def _load(
+    db: Database | Transaction, rows: list[tuple[Any, ...]], only: str | None = None
+) -> list[Container]:
     if not rows:
         return []
     where, parameters = (" WHERE container_id = ?", (only,)) if only else ("", ())
     endpoints: dict[str, list[Endpoint]] = defaultdict(list)
     for row in db.rows(
-        "SELECT container_id, network_id, name, ipv4, subnet, gateway, mac, host_interface, interface, aliases"
+        "SELECT container_id, network_id, name, ipv4, subnet, gateway, mac, host_interface, interface,"
+        " aliases"
         f" FROM endpoint JOIN network ON network.id = network_id{where} ORDER BY interface",
         parameters,
     ):

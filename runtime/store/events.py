@@ -25,7 +25,7 @@ def since(db: Database, seq: int, *, until: int | None = None, limit: int = 1000
         " WHERE seq > ? AND time <= ? ORDER BY seq LIMIT ?",
         (seq, until if until is not None else 1 << 62, limit),
     )
-    return [Event(*row[:5], attributes=json.loads(row[5])) for row in rows]
+    return [Event(row[0], row[1], row[2], row[3], row[4], json.loads(row[5])) for row in rows]
 
 
 def trim(tx: Transaction) -> None:
