@@ -13,7 +13,7 @@ SOURCES := runtime tuidock themes bench tests
 # Debian packages that the tests name (each test that needs a tool says so); installed by `make test` when root.
 TEST_PACKAGES := nftables iproute2 busybox-static ca-certificates
 # The peers that `make bench` measures against, when they are installed.
-PEER_PACKAGES := docker.io podman runc
+PEER_PACKAGES := docker.io podman runc containernetworking-plugins
 
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
