@@ -103,8 +103,15 @@ def _nearest(key: str, known: dict[str, str]) -> str:
     return f"did you mean {close[0]}?" if close else f"known keys: {', '.join(sorted(known))}"
 
 
-_STRING_LISTS = {"dns", "dns-search", "dns-opts", "registry-mirrors", "insecure-registries", "default-ulimits",
-                 "labels"}  # fmt: skip
+_STRING_LISTS = {
+    "dns",
+    "dns-search",
+    "dns-opts",
+    "registry-mirrors",
+    "insecure-registries",
+    "default-ulimits",
+    "labels",
+}
 _INTEGERS = {"mtu", "default-shm-size", "shutdown-timeout"}
 _STRINGS = {"bip", "cgroup-parent"}
 
