@@ -74,6 +74,14 @@ class Tuidock(App[int], inherit_bindings=False):
         self.looking = Looking(self, engine)
         self.prompting = Prompting(self, engine)
         self.visiting = Visiting(self, engine)
+        self.lists = [PaneList(pane, number) for number, pane in enumerate(PANES, start=1)]
+        self.detail = Detail(id="detail")
+        self.log_view = LogView(id="logs")
+        self.left = Vertical(*self.lists, id="left")
+        self.right = Vertical(self.detail, self.log_view, id="right")
+        self.prompt = Prompt(id="prompt")
+        self.status = StatusBar(id="status")
+        self.key_line = KeyBar(id="keys")
         self.zoom = Zoom.NORMAL
         self.busy: set[threading.Thread] = set()
         self.last_list_id = "containers"
@@ -124,15 +132,11 @@ class Tuidock(App[int], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="body"):
-            with Vertical(id="left"):
-                for number, pane in enumerate(PANES, start=1):
-                    yield PaneList(pane, number)
-            with Vertical(id="right"):
-                yield Detail(id="detail")
-                yield LogView(id="logs")
-        yield Prompt(id="prompt")
-        yield StatusBar(id="status")
-        yield KeyBar(id="keys")
+            yield self.left
+            yield self.right
+        yield self.prompt
+        yield self.status
+        yield self.key_line
 
     def on_mount(self) -> None:
         self.pane("containers").focus()
@@ -145,28 +149,12 @@ class Tuidock(App[int], inherit_bindings=False):
         self.observer.stop()
 
     def pane(self, pane_id: str) -> PaneList:
-        return self.screen_stack[0].query_one(f"#{pane_id}", PaneList)
-
-    @property
-    def lists(self) -> list[PaneList]:
-        return list(self.screen_stack[0].query(PaneList))
+        return next(each for each in self.lists if each.pane.id == pane_id)
 
     @property
     def last_list(self) -> PaneList:
         """The list that has the focus, or had it last."""
         return self.pane(self.last_list_id)
-
-    @property
-    def detail(self) -> Detail:
-        return self.screen_stack[0].query_one(Detail)
-
-    @property
-    def log_view(self) -> LogView:
-        return self.screen_stack[0].query_one(LogView)
-
-    @property
-    def status(self) -> StatusBar:
-        return self.screen_stack[0].query_one(StatusBar)
 
     def on_resize(self, event: events.Resize) -> None:
         self.call_after_refresh(self.arrange)
@@ -185,8 +173,8 @@ class Tuidock(App[int], inherit_bindings=False):
         arrange(self)
 
     def _show_keys(self) -> None:
-        base = self.screen_stack[0]
-        base.query_one(KeyBar).show(key_bar(self, base.focused))
+        if self.left.is_attached:
+            self.key_line.show(key_bar(self, self.screen_stack[0].focused))
 
     def keys_of(self, command: keytable.Command) -> str:
         """The keys that a command is on, after the user's changes."""
@@ -530,7 +518,7 @@ class Tuidock(App[int], inherit_bindings=False):
         """The prompt takes the status bar's line while it is open."""
         self.status.display = not active
         if active:
-            self.screen_stack[0].query_one(KeyBar).show(
+            self.key_line.show(
                 [
                     ("Enter", "accept", ""),
                     ("Tab", "complete", ""),

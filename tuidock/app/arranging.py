@@ -19,16 +19,16 @@ BARS = 2
 
 def arrange(app: Tuidock) -> None:
     """Give every pane its share of the screen, for its size, the zoom and the focus."""
+    if not app.left.is_attached:
+        return  # the screen is not there yet, or not any more
     width, height = app.size
     height -= BARS
-    base = app.screen_stack[0]
-    focused = base.focused
+    focused = app.screen_stack[0].focused
     on_left = isinstance(focused, PaneList) or focused is None
     columns = left_width(width, app.zoom, left_focused=on_left)
-    left, right = base.query_one("#left"), base.query_one("#right")
-    left.styles.width = columns
-    left.display = columns > 0
-    right.display = columns < width
+    app.left.styles.width = columns
+    app.left.display = columns > 0
+    app.right.display = columns < width
     _lists(app, height, on_left=on_left)
     full = app.zoom is Zoom.FULL
     in_detail = app.detail.has_focus_within

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from tuidock.app.actions import Subject
 from tuidock.app.panes.containers import cpu_ceiling
 from tuidock.app.widgets.graphs import Graphed
-from tuidock.app.widgets.logview import SINCE, LogView, Source
+from tuidock.app.widgets.logview import SINCE, Source
 from tuidock.app.wording import Cell, cell, service_of, size, state
 from tuidock.report import describe
 
@@ -221,7 +221,7 @@ class Looking:
         return True
 
     def _opener(self, turn: int, name: str, containers: Sequence[Container]) -> Callable[[], None]:
-        chosen = SINCE[self._app.query_one(LogView).since][1]
+        chosen = SINCE[self._app.log_view.since][1]
         since = time.time_ns() - chosen * 1_000_000_000 if chosen else None
 
         def open_all() -> None:
@@ -246,4 +246,4 @@ class Looking:
             for source in sources:
                 source.follower.close()
             return
-        self._app.query_one(LogView).show(name, sources, hint=hint or f"{name} has no containers.")
+        self._app.log_view.show(name, sources, hint=hint or f"{name} has no containers.")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from runtime.errors import EngineError, InvalidInput
 from tuidock.app.actions import ACTIONS
 from tuidock.app.commandline import WORDS, run_container, run_request, split
-from tuidock.app.widgets.bars import Prompt
 from tuidock.app.widgets.logview import LogView
 from tuidock.app.widgets.page import Page
 from tuidock.app.widgets.panelist import PaneList
@@ -41,7 +40,7 @@ class Prompting:
         elif isinstance(self._asker, LogView) and purpose == "narrow":
             self._before = value = self._asker.narrowed
         suggestions = self._suggestions() if purpose == "command" else ()
-        app.query_one(Prompt).ask(purpose, labels[purpose], value, suggestions)
+        app.prompt.ask(purpose, labels[purpose], value, suggestions)
         app.prompt_shown(True)
 
     def _suggestions(self) -> list[str]:
@@ -80,13 +79,13 @@ class Prompting:
 
     def cancelled(self) -> None:
         """Escape: what was there before comes back."""
-        purpose = self._app.query_one(Prompt).purpose
+        purpose = self._app.prompt.purpose
         if purpose in ("filter", "narrow") or purpose == "search":
             self.changed(purpose, "")
         self._close()
 
     def _close(self) -> None:
-        self._app.query_one(Prompt).hide()
+        self._app.prompt.hide()
         self._app.prompt_shown(False)
         if self._asker is not None and self._asker.is_attached:
             self._asker.focus()

@@ -62,24 +62,18 @@ class Detail(Vertical):
         super().__init__(id=id)
         self.tabs: tuple[Tab, ...] = ()
         self._chosen: dict[tuple[Tab, ...], int] = {}
+        self.graphs = GraphView(id="graphs")
+        self.page = Page(id="page")
+        self._bar = TabBar(id="tabs")
+        self._pages = ContentSwitcher(self.graphs, self.page, initial="graphs", id="pages")
 
     def compose(self) -> ComposeResult:
-        yield TabBar(id="tabs")
-        with ContentSwitcher(initial="graphs", id="pages"):
-            yield GraphView(id="graphs")
-            yield Page(id="page")
+        yield self._bar
+        yield self._pages
 
     @property
     def tab(self) -> Tab | None:
         return self.tabs[self._chosen.get(self.tabs, 0)] if self.tabs else None
-
-    @property
-    def graphs(self) -> GraphView:
-        return self.query_one(GraphView)
-
-    @property
-    def page(self) -> Page:
-        return self.query_one(Page)
 
     def offer(self, tabs: tuple[Tab, ...]) -> None:
         """The tabs of the kind of row that is selected now."""
@@ -109,18 +103,17 @@ class Detail(Vertical):
 
     def _show(self) -> None:
         tab = self.tab
-        self.query_one(TabBar).show([each.title for each in self.tabs], self._chosen.get(self.tabs, 0))
+        self._bar.show([each.title for each in self.tabs], self._chosen.get(self.tabs, 0))
         page = "graphs" if tab is not None and tab.lines is None else "page"
-        switcher = self.query_one(ContentSwitcher)
-        if switcher.current != page:
+        if self._pages.current != page:
             had_focus = self.has_focus_within
-            switcher.current = page
+            self._pages.current = page
             if had_focus:
                 self.focus_page()
 
     def focus_page(self) -> None:
         """Put the focus into whichever page is shown."""
-        if self.query_one(ContentSwitcher).current == "graphs":
+        if self._pages.current == "graphs":
             self.graphs.focus()
         else:
             self.page.focus()
