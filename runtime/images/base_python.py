@@ -28,6 +28,8 @@ MTIME = 1_735_689_600
 """The time of every file in the base image, 2025-01-01: byte code names its source's time."""
 
 _VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+_WHEELS = Path("/usr/share/python-wheels")
+"""Where Debian keeps what ensurepip installs into virtual environments."""
 _LEFT_OUT = frozenset(
     {"test", "tests", "idlelib", "tkinter", "turtledemo", "site-packages", "dist-packages", "__pycache__"}
 )
@@ -156,6 +158,9 @@ def add_pip(plan: BasePlan) -> None:
                     plan.copy(path, target)
     else:
         _add_wheel(plan, packages)
+    if plan.new_prefix == "/usr":
+        for wheel in sorted(_WHEELS.glob("*.whl")):
+            plan.copy(wheel)
     script = (
         f"#!{plan.new_prefix}/bin/python{_VERSION}\nimport sys\n\nfrom pip._internal.cli.main import main\n\n"
         'if __name__ == "__main__":\n    sys.exit(main())\n'
@@ -189,7 +194,7 @@ def _package_files(top: Path) -> Iterator[tuple[Path, str]]:
 def _add_wheel(plan: BasePlan, packages: str) -> None:
     """The wheel that ensurepip (or Debian) brings along, unpacked."""
     bundled = Path(os.__file__).parent / "ensurepip" / "_bundled"
-    wheels = [*sorted(bundled.glob("pip-*.whl")), *sorted(Path("/usr/share/python-wheels").glob("pip-*.whl"))]
+    wheels = [*sorted(bundled.glob("pip-*.whl")), *sorted(_WHEELS.glob("pip-*.whl"))]
     if not wheels:
         raise Unavailable(
             "the base image needs pip, and this machine has none",
