@@ -68,7 +68,7 @@ class RawTerminal:
 
     def restore(self) -> None:
         if self._saved is not None:
-            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
+            termios.tcsetattr(self._fd, termios.TCSANOW, self._saved)
             self._saved = None
 
 
