@@ -123,8 +123,17 @@ def _match_parts(tree: SourceTree, at: Node, place: str, parts: list[str]) -> It
     regex = re.compile(pattern_regex(head), re.S)
     for child in tree.view.children(at):
         name = child.path.rpartition("/")[2]
-        if regex.fullmatch(name) and (node := _visible(tree, prefix + name)) is not None:
+        if not regex.fullmatch(name):
+            continue
+        node = _visible(tree, prefix + name)
+        if node is not None:
             yield from _match_parts(tree, node, prefix + name, rest)
+        elif child.is_link and not rest and not tree.ignore.excluded(prefix + name):
+            raise SourceNotFound(f"{prefix + name} links to {_target(child)}, which is not in {tree.name}")
+
+
+def _target(link: Node) -> str:
+    return os.readlink(link.real)  # noqa: PTH115 - paths are text here
 
 
 def _selection(tree: SourceTree, place: str, node: Node, exclude: IgnoreRules) -> Selection:
@@ -174,7 +183,7 @@ def _record(tree: SourceTree, relative: str, node: Node) -> bytes:
     if node.is_file:
         what = tree.digests.digest(node).hex()
     elif node.is_link:
-        what = os.readlink(node.real)  # noqa: PTH115 - paths are text here
+        what = _target(node)
     else:
         what = str(stat.st_rdev)
     mode = 0 if node.is_directory and not relative else stat.st_mode

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 import signal
 from collections.abc import Callable, Mapping
@@ -149,8 +148,7 @@ def _volume(state: StageState, instruction: Volume, expand: Expand) -> None:
     paths = [expand(path) for path in instruction.paths]
     if any(not path for path in paths):
         raise MetadataError("specified can not be an empty string")
-    places = [posixpath.normpath(posixpath.join("/", path)) for path in paths]
-    state.set(volumes=tuple(dict.fromkeys((*state.config.volumes, *places))))
+    state.set(volumes=tuple(dict.fromkeys((*state.config.volumes, *paths))))
     state.record(f"VOLUME [{' '.join(paths)}]")
 
 

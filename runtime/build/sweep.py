@@ -16,9 +16,13 @@ _DIGESTS_KEPT = 30 * 86400
 
 
 def sweep(ctx: Context) -> list[str]:
-    """Remove directories of dead builds, locks that nobody holds, and digests that were not used for a month.
-    What was done, in words."""
+    """Remove containers and directories of dead builds, locks that nobody holds, and digests not used
+    for a month. What was done, in words."""
     done: list[str] = []
+    if ctx.db.row("SELECT 1 FROM container WHERE internal = 1 LIMIT 1"):
+        from runtime.containers.reconcile import reconcile
+
+        done += reconcile(ctx)
     for path in sorted(ctx.paths.build.iterdir()):
         if is_abandoned(path.name):
             remove_tree(path)

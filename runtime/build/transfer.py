@@ -31,6 +31,9 @@ class Target:
 
 def transfer(writer: LayerWriter, selections: Sequence[Selection], target: Target) -> None:
     """A directory's contents go into the target, a file into it when it is a directory, else onto it.
+    Directories that the target has already keep their contents and get the source's metadata; the target
+    itself keeps its own.
+
     Raises WriteRefused, TreeLoop."""
     linked: dict[tuple[int, int], str] = {}
     for selection in selections:
@@ -80,9 +83,8 @@ def _tree(
         mode = target.change_mode(stat.st_mode) if target.change_mode is not None else None
         if node.is_directory:
             if relative:
-                writer.make_directory(
-                    path, mode=stat.st_mode & 0o7777 if mode is None else mode, owner=owner, like=node
-                )
+                mode = stat.st_mode & 0o7777 if mode is None else mode
+                writer.make_directory(path, mode=mode, owner=owner, like=node, overwrite=True)
             else:
                 writer.make_directory(path, mode=0o755 if mode is None else mode, owner=target.maker)
             continue

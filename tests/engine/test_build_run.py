@@ -352,3 +352,38 @@ def test_sweep_removes_what_a_killed_build_left(fresh_engine: Engine, tmp_path: 
     assert len(sweep(ctx)) == 1
     assert sweep(ctx) == []
     assert fifo_context.exists()
+
+
+def test_next_build_removes_the_step_of_a_killed_one(
+    fresh_engine: Engine, busybox_tar: bytes, tmp_path: Path
+) -> None:
+    """kill -9 in the middle of RUN: the step goes with all it had; a monitor that was just
+    starting may need a second look."""
+    import io
+    import subprocess
+    import sys
+    import time
+
+    fresh_engine.images.import_(io.BytesIO(busybox_tar), "busybox:latest")
+    ctx = fresh_engine.context
+    context = fill(tmp_path / "c", {"Dockerfile": "FROM busybox\nENV PATH=/bin\nRUN sleep 3456"})
+    script = (
+        "import sys; from pathlib import Path; from runtime.engine import Engine;"
+        "from runtime.build.options import BuildOptions;"
+        "Engine(sys.argv[1]).build(BuildOptions(context=Path(sys.argv[2])))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, str(ctx.paths.state), str(context)])
+    deadline = time.monotonic() + 20
+    query = "SELECT id FROM container WHERE internal = 1 AND status = 'running'"
+    while not ctx.db.rows(query) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert ctx.db.rows(query)
+    process.kill()
+    process.wait()
+    other = fill(tmp_path / "d", {"f": "f"})
+    build(fresh_engine, other, "FROM scratch\nCOPY f /")
+    while ctx.db.rows("SELECT id FROM container") and time.monotonic() < deadline:
+        build(fresh_engine, other, "FROM scratch\nCOPY f /")
+    assert not ctx.db.rows("SELECT id FROM container")
+    assert not list(ctx.paths.containers.iterdir())
+    assert not [path for path in ctx.paths.build.iterdir() if path.name.startswith(".tmp")]
