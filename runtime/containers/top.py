@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtime import cgroups
 from runtime.containers.start import check_running
@@ -12,66 +11,43 @@ from runtime.context import Context
 from runtime.model.container import ContainerStatus
 from runtime.store import containers as store
 
+if TYPE_CHECKING:
+    from psutil import Process
+
 __all__ = ["top"]
 
 
 def top(ctx: Context, reference: str) -> list[dict[str, str]]:
     """UID PID PPID C STIME TTY TIME CMD of each, as ``ps -ef`` shows them; pids are the host's."""
+    import psutil
+
     container = store.find(ctx.db, reference)
     if container.state.status is not ContainerStatus.PAUSED:
         check_running(container)
     rows = []
-    boot = _boot_time()
     for pid in sorted(cgroups.detect().pids(f"{ctx.cgroup_parent}/{container.id}")):
-        row = _process(pid, boot)
-        if row is not None:
-            rows.append(row)
+        try:
+            process = psutil.Process(pid)
+            with process.oneshot():
+                rows.append(_row(process))
+        except psutil.NoSuchProcess:  # it ended meanwhile
+            continue
     return rows
 
 
-def _boot_time() -> float:
-    for line in Path("/proc/stat").read_text().splitlines():
-        if line.startswith("btime "):
-            return float(line.split()[1])
-    return 0.0
-
-
-def _process(pid: int, boot: float) -> dict[str, str] | None:
-    base = Path(f"/proc/{pid}")
-    try:
-        owner = base.stat().st_uid
-        stat = (base / "stat").read_bytes().decode("utf-8", "replace")
-        command = (base / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-    except OSError:
-        return None
-    name = stat[stat.index("(") + 1 : stat.rindex(")")]
-    fields = stat[stat.rindex(")") + 2 :].split()
-    ticks = os.sysconf("SC_CLK_TCK")
-    used = (int(fields[11]) + int(fields[12])) / ticks
-    began = boot + int(fields[19]) / ticks
-    alive = max(time.time() - began, 0.01)
-    tty = int(fields[4])
-    device = f"pts/{(tty & 0xFF) | ((tty >> 12) & 0xFFF00)}" if os.major(tty) >= 136 else "?"
+def _row(process: Process) -> dict[str, str]:
+    began = process.create_time()
+    times = process.cpu_times()
+    used = times.user + times.system
+    command = " ".join(process.cmdline()) or f"[{process.name()}]"
+    terminal = process.terminal()
     return {
-        "UID": _user_name(owner),
-        "PID": str(pid),
-        "PPID": fields[1],
-        "C": str(int(100 * used / alive)),
+        "UID": process.username(),
+        "PID": str(process.pid),
+        "PPID": str(process.ppid()),
+        "C": str(int(100 * used / max(time.time() - began, 0.01))),
         "STIME": time.strftime("%H:%M", time.localtime(began)),
-        "TTY": device,
+        "TTY": terminal.removeprefix("/dev/") if terminal else "?",
         "TIME": time.strftime("%H:%M:%S", time.gmtime(used)),
-        "CMD": _printable(command or f"[{name}]"),
+        "CMD": "".join(char if char.isprintable() else "?" for char in command),
     }
-
-
-def _user_name(uid: int) -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runtime.network import bridges, firewall, links
+from runtime.network import bridges, firewall, inventory
 from runtime.store import networks as rows
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ def sweep(ctx: Context) -> list[str]:
     where this root has no link is left alone: no table is made. Raises Failed, Denied."""
     done = _drop_stale_rows(ctx)
     start = bridges.prefix(ctx)
-    with bridges.translated("sweep the networks"), links.open_here() as netlink:
+    with bridges.translated("sweep the networks"):
         # A bridge is made inside the transaction that writes its row, so look inside one too.
         with ctx.db.write() as tx:
-            present = {link.name for link in links.links(netlink) if link.name.startswith(start)}
+            present = set(inventory.link_names(start))
             known = {network.bridge for network in rows.all_networks(tx)}
             known |= {row[0] for row in tx.rows("SELECT host_interface FROM endpoint")}
             stray = sorted(present - known)
-            links.delete(netlink, stray)
+            inventory.delete_links(stray)
         done += [f"removed link {name}" for name in stray]
         if firewall.settle(ctx, only_existing=not present & known):
             done.append(f"rewrote firewall table {firewall.table_name(ctx.root_id)}")
@@ -56,6 +56,6 @@ def teardown(ctx: Context) -> None:
     """Remove every link and the firewall table of this root; rows of networks stay, and whoever needs one
     again makes its bridge again. Only for a root without a running container. Raises Failed, Denied."""
     start = bridges.prefix(ctx)
-    with bridges.translated("take the networks down"), links.open_here() as netlink:
-        links.delete(netlink, [link.name for link in links.links(netlink) if link.name.startswith(start)])
+    with bridges.translated("take the networks down"):
+        inventory.delete_links(inventory.link_names(start))
         firewall.forget(ctx.root_id)
