@@ -14,6 +14,7 @@ from runtime.model.container import (
     ContainerStatus,
     Mount,
     MountType,
+    PortBinding,
     Resources,
     RestartPolicy,
     RestartPolicyName,
@@ -267,3 +268,24 @@ def test_a_killed_monitor_takes_its_container_along(engine: Engine, busybox: str
     engine.containers.start("orphan")
     assert engine.containers.get("orphan").state.status is ContainerStatus.RUNNING
     engine.containers.remove("orphan", force=True)
+
+
+def test_published_ports_go_with_the_container(engine: Engine, busybox: str) -> None:
+    import subprocess
+
+    config = ContainerConfig(
+        image=busybox, cmd=("sleep", "100"), ports=(PortBinding(80, host_port=18977),), network_mode="bridge"
+    )
+    engine.containers.run(config, name="web")
+
+    def rules() -> str:
+        table = f"tuidock-{engine.context.root_id}"
+        listed = subprocess.run(
+            ["nft", "list", "table", "ip", table], capture_output=True, text=True, check=True
+        )
+        return listed.stdout
+
+    assert "18977" in rules()
+    engine.containers.stop("web", timeout=0)
+    assert "18977" not in rules()  # the monitor, which ends alone, has seen to it
+    engine.containers.remove("web")
