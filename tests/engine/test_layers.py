@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import stat
+import struct
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -377,6 +378,10 @@ def read(ctx: Context, layer: LayerInfo) -> bytes:
     return b"".join(iter(lambda: stream.read(4096), b""))
 
 
+CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0)
+"""cap_net_raw+ep as the kernel keeps it (linux/capability.h, vfs_cap_data)."""
+
+
 def make_tree(ctx: Context) -> Path:
     """An upper directory with one of everything."""
     root = temporary_directory(ctx)
@@ -390,8 +395,9 @@ def make_tree(ctx: Context) -> Path:
     os.mknod(root / "gone", stat.S_IFCHR, os.makedev(0, 0))
     os.setxattr(root / "d", "trusted.overlay.opaque", b"y")
     os.setxattr(root / "d", "trusted.overlay.origin", b"whatever")
-    os.setxattr(root / "d/file", "user.k", b"v=\n\0")
     os.chown(root / "d/file", 7, 3_000_000)
+    os.setxattr(root / "d/file", "user.k", b"v=\n\0")
+    os.setxattr(root / "d/file", "security.capability", CAPABILITY)
     for path in root.rglob("*"):
         os.utime(path, (1_700_000_000, 1_700_000_000), follow_symlinks=False)
     return root
@@ -416,6 +422,7 @@ def test_a_directory_becomes_a_layer_and_back(ctx: Context, fresh_engine: Engine
     assert b"".join(LayerTar(elsewhere)) == data
     assert is_whiteout(elsewhere / "gone")
     assert is_opaque(elsewhere / "d")
+    assert os.getxattr(elsewhere / "d/file", "security.capability") == CAPABILITY
 
 
 def test_redirects_of_overlayfs_are_refused(ctx: Context) -> None:
