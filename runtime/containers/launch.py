@@ -27,7 +27,8 @@ _MONITOR = _PACKAGE_ROOT / "runtime" / "monitor" / "__main__.py"
 
 def settle_command(ctx: Context) -> list[str]:
     """The program that brings the firewall in line with the port table, for a monitor to run."""
-    boot = f"import sys; sys.path.insert(0, {str(_PACKAGE_ROOT)!r}); from runtime.network.settle import main; main()"
+    path = repr(str(_PACKAGE_ROOT))
+    boot = f"import sys; sys.path.insert(0, {path}); from runtime.network.settle import main; main()"
     return [sys.executable, "-I", "-S", "-c", boot, str(ctx.paths.state), str(ctx.paths.run)]
 
 
