@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from runtime.build.check import check, findings_are_errors
 from runtime.build.context import open_context
 from runtime.build.copy import copy_files
 from runtime.build.failure import DockerfileError
@@ -24,6 +25,7 @@ from runtime.context import Context
 from runtime.errors import Cancelled, EngineError, InvalidInput
 from runtime.images.create import create_image
 from runtime.images.leases import lease
+from runtime.images.list import get_image
 from runtime.images.reference import Reference
 from runtime.model.event import CancelEvent, ProgressCallback
 
@@ -68,6 +70,7 @@ def build(
             cancel=cancel,
         )
         with lease(ctx), work:
+            _advise(work)
             for planned in stages:
                 work.results[planned.stage.index] = _Stage(work, planned).build()
             _warn_unused_arguments(work)
@@ -92,6 +95,28 @@ def _global_arguments(dockerfile: Dockerfile, options: BuildOptions) -> dict[str
                         dockerfile.source, instruction.first, f"ARG {name}: {error}", last=instruction.last
                     ) from None
     return values
+
+
+def _advise(work: Workspace) -> None:
+    """The findings of :mod:`runtime.build.check` as warnings; as an error where the Dockerfile asks for it."""
+
+    def environment(base: str) -> list[str] | None:
+        try:
+            return [item.partition("=")[0] for item in get_image(work.ctx, base).config.env]
+        except EngineError:
+            return None
+
+    findings = check(work.dockerfile, work.context_tree.ignore, environment)
+    for finding in findings:
+        work.report.warn(f"{finding.rule}: {finding.message} (line {finding.line})")
+    if findings and findings_are_errors(work.dockerfile):
+        first = findings[0]
+        raise DockerfileError.at(
+            work.dockerfile.source,
+            first.line,
+            f"{first.rule}: {first.message}",
+            hint="the Dockerfile's check directive makes findings errors",
+        )
 
 
 def _warn_unused_arguments(work: Workspace) -> None:
