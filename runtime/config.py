@@ -7,7 +7,6 @@ that names it. PyYAML is loaded only when a file exists.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -117,10 +116,14 @@ _STRINGS = {"bip", "cgroup-parent"}
 
 
 def _pool(item: dict[str, object]) -> AddressPool:
+    import ipaddress  # not at the top: the way of every command leads through this module
+
     return AddressPool(str(ipaddress.IPv4Network(str(item["base"]))), int(str(item["size"])))
 
 
 def _value(path: Path, key: str, value: object) -> object:
+    import ipaddress
+
     def wrong(expected: str) -> InvalidInput:
         return InvalidInput(f"{path}: {key} must be {expected}, not {value!r}", subject=key)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import sqlite3
@@ -181,6 +180,8 @@ def _checked(ctx: Context, config: ContainerConfig, container_id: str) -> Contai
 
 
 def _is_address(text: str) -> bool:
+    import ipaddress
+
     try:
         ipaddress.ip_address(text)
     except ValueError:
