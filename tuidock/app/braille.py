@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["ceiling", "graph", "spark"]
+__all__ = ["binary_ceiling", "ceiling", "graph", "spark"]
 
 _LEFT = (0x00, 0x40, 0x44, 0x46, 0x47)
 _RIGHT = (0x00, 0x80, 0xA0, 0xB0, 0xB8)
@@ -22,6 +22,14 @@ def ceiling(peak: float, least: float) -> float:
     while scale > peak:
         scale /= 10
     return next((scale * step for step in _STEPS if scale * step >= peak), scale * 10)
+
+
+def binary_ceiling(peak: float, least: float) -> float:
+    """The next power of two at or above ``peak``, and never under ``least``: round in KiB and MiB."""
+    top = least
+    while top < peak:
+        top *= 2
+    return top
 
 
 def graph(values: Sequence[float], width: int, height: int, top: float) -> list[str]:

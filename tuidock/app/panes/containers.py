@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from tuidock.app import documents
 from tuidock.app.actions import Subject
-from tuidock.app.braille import spark
+from tuidock.app.braille import ceiling, spark
 from tuidock.app.panes.pane import Column, Order, Pane, Tab
 from tuidock.app.wording import Cell, cell, familiar, percent, ports, size, state
 
@@ -49,7 +49,8 @@ def _cells(item: object, board: Board) -> tuple[Cell, ...]:
     image = board.image_names.get(container.image_id) or familiar(container.config.image)
     graph = ""
     if rates is not None and history is not None:
-        graph = spark(history.cpu.last(GRAPH * 2), GRAPH, cpu_ceiling(container))
+        recent = history.cpu.last(GRAPH * 2)
+        graph = spark(recent, GRAPH, min(ceiling(max(recent, default=0.0), 10), cpu_ceiling(container)))
     return (
         cell(container.name, "" if container.state.status.alive else "dim"),
         state(container, board.doing.get(container.id, "")),

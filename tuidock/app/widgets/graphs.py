@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.strip import Strip
 
 from tuidock.app.board import History, Rates
-from tuidock.app.braille import ceiling, graph, spark
+from tuidock.app.braille import binary_ceiling, ceiling, graph, spark
 from tuidock.app.keys import PAGES, bindings
 from tuidock.app.widgets.roles import Roles
 from tuidock.app.wording import Cell, percent, size
@@ -39,6 +39,8 @@ class _Block:
     values: Sequence[float]
     top: float
     role: str
+    label: str
+    """The value at the top, in words."""
 
 
 class GraphView(Roles, can_focus=True):
@@ -107,12 +109,30 @@ def _one(subject: Graphed, width: int, height: int) -> list[Cell]:
     return lines
 
 
+def _cpu_top(peak: float, limit: float) -> float:
+    """What fills a graph's height: the limit once half of it is used, below that a round number, so that
+    small figures can be seen to move."""
+    if limit and peak > limit / 2:
+        return max(limit, peak)
+    return ceiling(peak * 1.05, 5)
+
+
+def _memory_top(samples: Sequence[float], limit: float) -> float:
+    """The same for bytes."""
+    peak = max(samples, default=0.0)
+    if limit and peak > limit / 2:
+        return max(limit, peak)
+    return binary_ceiling(peak * 1.05, 1 << 20)
+
+
 def _blocks(subject: Graphed, history: History, rates: Rates) -> list[_Block]:
     cpu = history.cpu.last()
     memory = history.memory.last()
+    peak = max(cpu, default=0.0)
+    cpu_top = _cpu_top(peak, subject.cpu_limit)
+    memory_top = _memory_top(memory, subject.memory_limit)
     cpu_of = f"  of {percent(subject.cpu_limit)}" if subject.cpu_limit else ""
     memory_of = f"  of {size(subject.memory_limit)}" if subject.memory_limit else ""
-    peak = max(cpu, default=0.0)
 
     def pair(name: str, role: str, inward: str, into: float, outward: str, out: float) -> Cell:
         return (
@@ -122,12 +142,15 @@ def _blocks(subject: Graphed, history: History, rates: Rates) -> list[_Block]:
 
     network = [a + b for a, b in zip(history.received.last(), history.sent.last())]
     disk = [a + b for a, b in zip(history.read.last(), history.written.last())]
+    network_top = binary_ceiling(max(network, default=0), 1024)
+    disk_top = binary_ceiling(max(disk, default=0), 4096)
     return [
         _Block(
             ((" CPU ", "title"), (percent(rates.cpu), "cpu"), (f"{cpu_of}  peak {percent(peak)}", "dim")),
             cpu,
-            max(subject.cpu_limit or ceiling(peak, 10), peak),
+            cpu_top,
             "cpu",
+            percent(cpu_top),
         ),
         _Block(
             (
@@ -136,26 +159,30 @@ def _blocks(subject: Graphed, history: History, rates: Rates) -> list[_Block]:
                 (f"{memory_of}  peak {size(max(memory, default=0))}", "dim"),
             ),
             memory,
-            subject.memory_limit or ceiling(max(memory, default=0), 8 << 20),
+            memory_top,
             "memory",
+            size(memory_top),
         ),
         _Block(
             pair("Network", "network", "in", rates.received, "out", rates.sent),
             network,
-            ceiling(max(network, default=0), 1024),
+            network_top,
             "network",
+            f"{size(network_top)}/s",
         ),
         _Block(
             pair("Disk", "disk", "read", rates.read, "written", rates.written),
             disk,
-            ceiling(max(disk, default=0), 4096),
+            disk_top,
             "disk",
+            f"{size(disk_top)}/s",
         ),
     ]
 
 
 def _beside(blocks: Sequence[_Block], width: int, height: int) -> list[Cell]:
-    """Blocks next to each other: a title line and ``height`` lines of graph."""
+    """Blocks next to each other: a title line and ``height`` lines of graph, the first of which names the
+    value at its top."""
     gap = 2 if len(blocks) > 1 else 0
     each = (width - gap * (len(blocks) - 1)) // max(len(blocks), 1)
     lines: list[list[tuple[str, str]]] = [[] for _ in range(height + 1)]
@@ -163,8 +190,13 @@ def _beside(blocks: Sequence[_Block], width: int, height: int) -> list[Cell]:
         graphs = graph(block.values, max(each - 1, 1), height, block.top)
         used = sum(len(text) for text, _ in block.title)
         lines[0] += [*block.title, (" " * max(each - used + gap, 1), "")]
-        for line, text in zip(lines[1:], graphs):
-            line += [(" ", ""), (text, block.role), (" " * (gap if i + 1 < len(blocks) else 0), "")]
+        label = f"{block.label} " if height > 1 else ""
+        for row, (line, text) in enumerate(zip(lines[1:], graphs)):
+            if not row and not text[: len(label)].strip("\u2800"):
+                line += [(" ", ""), (label, "dim"), (text[len(label) :], block.role)]
+            else:
+                line += [(" ", ""), (text, block.role)]
+            line.append((" " * (gap if i + 1 < len(blocks) else 0), ""))
     return [tuple(line) for line in lines]
 
 
@@ -203,14 +235,15 @@ def _many(subjects: Sequence[Graphed], width: int) -> list[Cell]:
         if each.note or history is None or history.rates is None:
             lines.append((name, *(each.note or (("Measuring…", "dim"),))))
             continue
+        cpu = history.cpu.last()
         memory = history.memory.last()
         lines.append(
             (
                 name,
-                (spark(history.cpu.last(), strip, each.cpu_limit or 100.0), "cpu"),
+                (spark(cpu, strip, _cpu_top(max(cpu, default=0.0), each.cpu_limit)), "cpu"),
                 (f"{percent(history.rates.cpu):>7}  ", ""),
                 (
-                    spark(memory, strip, each.memory_limit or ceiling(max(memory, default=0), 8 << 20)),
+                    spark(memory, strip, _memory_top(memory, each.memory_limit)),
                     "memory",
                 ),
                 (f"{size(history.rates.memory):>10}", ""),
