@@ -159,12 +159,19 @@ def test_a_shell_has_job_control_and_the_right_size(
     time.sleep(0.3)
     shell.type(b"stty size\r")
     shell.expect(b"44 132")
+    shell.expect(b"# ")
     shell.type(b"sleep 100\r")
     time.sleep(0.3)
     shell.type(b"\x1a")
     shell.expect(b"Stopped")
-    shell.type(b"jobs; kill -9 %1; wait; exit 9\r")
+    shell.expect(b"# ")
+    shell.type(b"fg\r")
     shell.expect(b"sleep 100")
+    time.sleep(0.3)
+    shell.type(b"\x03")
+    shell.expect(b"# ")
+    shell.type(b"exit 9\r")
+    shell.expect(b"exit\r")
     assert shell.process.wait(20) == 9
     assert shell.settings() == shell.before
 
