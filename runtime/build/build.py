@@ -98,7 +98,7 @@ def _global_arguments(dockerfile: Dockerfile, options: BuildOptions) -> dict[str
 
 
 def _advise(work: Workspace) -> None:
-    """The findings of :mod:`runtime.build.check` as warnings; as an error where the Dockerfile asks for it."""
+    """The findings of :mod:`runtime.build.check` as warnings; an error where the Dockerfile asks."""
 
     def environment(base: str) -> list[str] | None:
         try:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-import time
 from collections.abc import Callable
 
-from runtime.build.cache import CachedLayer, key_of
+from runtime.build.cache import CachedLayer
 from runtime.build.context_files import Selection, SourceTree, digest, select
 from runtime.build.instructions import Add, Copy
 from runtime.build.layer_writer import LayerWriter, Owner
@@ -18,7 +17,7 @@ from runtime.build.substitution import expand
 from runtime.build.transfer import Target, transfer, transfer_content
 from runtime.build.workspace import Workspace
 from runtime.images.layer_view import LayerView
-from runtime.images.layers import adopt_layer, layer_paths
+from runtime.images.layers import layer_paths
 
 __all__ = ["copy_files", "is_remote"]
 
@@ -86,7 +85,7 @@ class _Plan:
             [(url, hashlib.sha256(data).hexdigest()) for url, data in self.remote],
             self.instruction.unpack if isinstance(self.instruction, Add) else None,
         ]
-        return key_of(layers, definition)
+        return self.work.key(layers, definition)
 
     def created_by(self) -> str:
         parts = [self.instruction.keyword]
@@ -156,12 +155,12 @@ def _make(work: Workspace, state: StageState, plan: _Plan, key: str) -> CachedLa
     writer = LayerWriter(layer_paths(work.ctx, state.layers), directory, timestamp=work.timestamp)
     plan.write(writer)
     writer.close()
-    layer = adopt_layer(work.ctx, directory)
+    layer = work.adopt(directory)
     return work.cache.store(
         key,
         layer.diff_id,
         parent=state.layers[-1] if state.layers else "",
         description=plan.created_by(),
         size=layer.size,
-        created_at=work.timestamp if work.timestamp is not None else time.time_ns(),
+        created_at=work.now(),
     )

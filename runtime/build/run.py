@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import stat as stat_bits
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.build.cache import CachedLayer, key_of
+from runtime.build.cache import CachedLayer
 from runtime.build.instructions import Run
 from runtime.build.run_mounts import PreparedMounts, prepare_mounts
 from runtime.build.state import DEFAULT_PATH, PROXY_ARGUMENTS, StageState
 from runtime.build.steps import Step
 from runtime.build.workspace import Workspace
 from runtime.images.layer_view import LayerView
-from runtime.images.layers import adopt_layer, layer_paths
+from runtime.images.layers import layer_paths
 from runtime.images.trees import remove_tree
 from runtime.model.container import Mount, MountType
 
@@ -43,7 +42,7 @@ def run_command(
     network = _network(work, instruction)
     with prepare_mounts(work, stage, state, instruction.mounts) as mounts:
         environment = state.variables()
-        key = key_of(
+        key = work.key(
             state.layers,
             [
                 "run",
@@ -150,14 +149,14 @@ def _make(
         raise work.command_failure(instruction, command.argv, exit_code, step)
     lower = LayerView(layer_paths(work.ctx, state.layers))
     remove_stubs(upper, lower, [mount.target for mount in all_mounts])
-    layer = adopt_layer(work.ctx, upper)
+    layer = work.adopt(upper)
     return work.cache.store(
         key,
         layer.diff_id,
         parent=state.layers[-1] if state.layers else "",
         description=" ".join(instruction.text.split()),
         size=layer.size,
-        created_at=work.timestamp if work.timestamp is not None else time.time_ns(),
+        created_at=work.now(),
     )
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-import time
 from pathlib import Path
 
-from runtime.build.cache import key_of
 from runtime.build.instructions import Workdir
 from runtime.build.layer_writer import LayerWriter, Owner, WriteRefused
 from runtime.build.ownership import OwnershipError, resolve_owner
@@ -14,7 +12,7 @@ from runtime.build.state import StageState
 from runtime.build.steps import Step
 from runtime.build.workspace import Workspace
 from runtime.images.layer_view import LayerView
-from runtime.images.layers import adopt_layer, layer_paths
+from runtime.images.layers import layer_paths
 
 __all__ = ["change_directory"]
 
@@ -35,7 +33,7 @@ def change_directory(
         step.cached = True
         state.record(created_by)
         return
-    key = key_of(state.layers, ["workdir", path, state.config.user])
+    key = work.key(state.layers, ["workdir", path, state.config.user])
     found = work.cache.find(key, enabled=cached)
     if found is not None:
         step.cached = True
@@ -43,14 +41,14 @@ def change_directory(
         writer = LayerWriter(lower, work.new_path("workdir"), timestamp=work.timestamp)
         writer.make_directory(writer.resolve(path), owner=_owner(state, writer.view))
         writer.close()
-        layer = adopt_layer(work.ctx, Path(writer.directory))
+        layer = work.adopt(Path(writer.directory))
         found = work.cache.store(
             key,
             layer.diff_id,
             parent=state.layers[-1] if state.layers else "",
             description=created_by,
             size=layer.size,
-            created_at=work.timestamp if work.timestamp is not None else time.time_ns(),
+            created_at=work.now(),
         )
     state.record(created_by, layer=found.layer, created_at=found.created_at)
 

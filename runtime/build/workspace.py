@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
-from runtime.build.cache import LayerCache
+from runtime.build.cache import LayerCache, key_of
 from runtime.build.context_files import SourceTree
 from runtime.build.dockerignore import IgnoreRules, PatternError, read_rules
 from runtime.build.failure import BuildFailed, DockerfileError, excerpt
@@ -24,7 +25,7 @@ from runtime.build.substitution import SubstitutionError, expand
 from runtime.context import Context
 from runtime.errors import Cancelled, EngineError
 from runtime.images.layer_view import LayerView
-from runtime.images.layers import layer_paths
+from runtime.images.layers import LayerInfo, adopt_layer, layer_paths
 from runtime.images.leases import temporary_name
 from runtime.images.list import get_image
 from runtime.images.trees import remove_tree
@@ -87,6 +88,20 @@ class Workspace:
         """A path in the build's directory that does not exist yet."""
         self._names += 1
         return self.directory / f"{name}{self._names}"
+
+    def key(self, layers: Sequence[str], definition: Sequence[object]) -> str:
+        """The cache key of a step; a fixed date is part of it, since it shows in the files."""
+        return key_of(layers, definition if self.timestamp is None else [*definition, self.timestamp])
+
+    def adopt(self, directory: Path) -> LayerInfo:
+        """A finished directory as a layer. With SOURCE_DATE_EPOCH nothing in it is newer than that."""
+        if self.timestamp is not None:
+            _limit_dates(directory, self.timestamp)
+        return adopt_layer(self.ctx, directory, cancel=self.cancel)
+
+    def now(self) -> int:
+        """When a layer is made, in nanoseconds."""
+        return self.timestamp if self.timestamp is not None else time.time_ns()
 
     def check_cancelled(self) -> None:
         if self.cancel is not None and self.cancel.is_set():
@@ -186,3 +201,11 @@ class Workspace:
             details=excerpt(source, instruction.first, instruction.last, tuple(step.tail)),
             command_exit_code=exit_code,
         )
+
+
+def _limit_dates(directory: Path, limit: int) -> None:
+    for _, names, files, fd in os.fwalk(directory):
+        for name in (*names, *files):
+            stat = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if stat.st_mtime_ns > limit:
+                os.utime(name, ns=(limit, limit), dir_fd=fd, follow_symlinks=False)

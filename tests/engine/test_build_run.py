@@ -387,3 +387,17 @@ def test_next_build_removes_the_step_of_a_killed_one(
     assert not ctx.db.rows("SELECT id FROM container")
     assert not list(ctx.paths.containers.iterdir())
     assert not [path for path in ctx.paths.build.iterdir() if path.name.startswith(".tmp")]
+
+
+def test_source_date_epoch_gives_the_same_image_again(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    context = fill(tmp_path, {"f": "f"})
+    text = f"FROM {busybox}\nWORKDIR /w\nCOPY f d/\nRUN mkdir /made && echo x > /made/f && ln -s f /made/l"
+    ids = [
+        build(engine, context, text, no_cache=True, build_args={"SOURCE_DATE_EPOCH": "1700000000"}).image_id
+        for _ in range(2)
+    ]
+    assert ids[0] == ids[1]
+    assert build(engine, context, text).image_id != ids[0]
+    node = view(engine, ids[0]).lookup("made/f")
+    assert node is not None
+    assert node.stat.st_mtime == 1_700_000_000
