@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["mount_overlay"]
 
-_LONGEST_VALUE = 255
 # A layer's content is an image's: redirects written in it must not be followed, and the upper directory must
 # stay readable as a layer by itself, so neither redirects nor metadata-only copies are made.
 _OPTIONS = (("redirect_dir", "nofollow"), ("index", "off"), ("metacopy", "off"))
@@ -41,37 +40,33 @@ def mount_overlay(
             if not upper:
                 filesystems.set_attributes(mount_fd, syscalls.MS_RDONLY, recursive=False)
         else:
-            mount_fd = _overlay(lowerdirs, upper, work, volatile, what)
-        if mount_fd >= 0:
             try:
-                filesystems.attach(mount_fd, target_fd, what)
-            finally:
-                os.close(mount_fd)
-        else:
-            _classic(lowerdirs, upper, work, volatile, target)
+                mount_fd = _overlay(lowerdirs, upper, work, volatile, what)
+            except syscalls.SyscallError as error:
+                # Before 6.5 the kernel wants all layers in one string, and says so only in this way.
+                if error.errno != errno.EINVAL:
+                    raise
+                _classic_or(error, lowerdirs, upper, work, volatile, target)
+                return
+        try:
+            filesystems.attach(mount_fd, target_fd, what)
+        finally:
+            os.close(mount_fd)
     finally:
         os.close(target_fd)
 
 
 def _overlay(lowerdirs: Sequence[str], upper: str | None, work: str | None, volatile: bool, what: str) -> int:
-    """The detached mount, or -1 when this kernel wants the layers in one string (before 6.5)."""
-    with_base = _relative(lowerdirs, upper, work)
-    if with_base is None:
-        return -1
-    base, lower_names, upper_name, work_name = with_base
+    """The detached mount."""
+    base, lower_names, upper_name, work_name = _relative(lowerdirs, upper, work)
     context = syscalls.fsopen("overlay")
     try:
         here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.chdir(base)
             syscalls.fsconfig_set_string(context, "source", "overlay")
-            try:
-                for name in lower_names:
-                    syscalls.fsconfig_set_string(context, "lowerdir+", name)
-            except syscalls.SyscallError as error:
-                if error.errno == errno.EINVAL:
-                    return -1
-                raise
+            for name in lower_names:
+                syscalls.fsconfig_set_string(context, "lowerdir+", name)
             if upper:
                 syscalls.fsconfig_set_string(context, "upperdir", upper_name)
                 syscalls.fsconfig_set_string(context, "workdir", work_name)
@@ -90,15 +85,31 @@ def _overlay(lowerdirs: Sequence[str], upper: str | None, work: str | None, vola
 
 def _relative(
     lowerdirs: Sequence[str], upper: str | None, work: str | None
-) -> tuple[str, list[str], str, str] | None:
-    """Names from the layers' directory: short, however long its path is. None when still too long."""
+) -> tuple[str, list[str], str, str]:
+    """(directory of the layers, names from there): short enough for fsconfig(2), however long its path is."""
     base = os.path.dirname(os.path.abspath(lowerdirs[0]))
     names = [os.path.relpath(path, base) for path in lowerdirs]
-    upper_name = os.path.relpath(upper, base) if upper else ""
-    work_name = os.path.relpath(work, base) if work else ""
-    if max(len(os.fsencode(name)) for name in (*names, upper_name, work_name)) > _LONGEST_VALUE:
-        return None
-    return base, names, upper_name, work_name
+    return (
+        base,
+        names,
+        os.path.relpath(upper, base) if upper else "",
+        os.path.relpath(work, base) if work else "",
+    )
+
+
+def _classic_or(
+    first: syscalls.SyscallError,
+    lowerdirs: Sequence[str],
+    upper: str | None,
+    work: str | None,
+    volatile: bool,
+    target: str,
+) -> None:
+    """:func:`_classic`; when that fails too, the first error is raised, which has the kernel's explanation."""
+    try:
+        _classic(lowerdirs, upper, work, volatile, target)
+    except syscalls.SyscallError as error:
+        raise (first if error.errno == errno.EINVAL else error) from None
 
 
 def _classic(
