@@ -28,6 +28,15 @@ def is_remote(source: str) -> bool:
     return source.startswith(("http://", "https://"))
 
 
+def _is_git(source: str) -> bool:
+    path = source.partition("#")[0].partition("?")[0]
+    return source.startswith(("git://", "git@", "ssh://")) or (is_remote(source) and path.endswith(".git"))
+
+
+class FetchRefused(ValueError):
+    """A kind of source that ADD does not fetch."""
+
+
 class _Plan:
     """An instruction with its variables filled in and its sources found."""
 
@@ -56,6 +65,8 @@ class _Plan:
         self.local: list[Selection] = []
         self.remote: list[tuple[str, bytes]] = []
         for source in self.sources:
+            if isinstance(instruction, Add) and _is_git(source):
+                raise FetchRefused(f"git repositories are not supported as a source: {source}")
             if isinstance(instruction, Add) and is_remote(source):
                 from runtime.build.archives import fetch
 

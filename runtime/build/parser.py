@@ -219,6 +219,13 @@ def _run(words: Words) -> Run:
     network = _first(flags, "network")
     if network not in ("", "default", "none", "host"):
         raise words.error(f"has an unknown --network value: {network!r}", "default, none or host")
+    security = _first(flags, "security")
+    if security == "insecure":
+        raise words.error(
+            "--security=insecure is not allowed", "steps always run with the default restrictions"
+        )
+    if security not in ("", "sandbox"):
+        raise words.error(f"has an unknown --security value: {security!r}", "sandbox")
     if not words.rest:
         raise words.error("requires at least one argument", _USAGE["RUN"])
     return Run(
@@ -227,7 +234,7 @@ def _run(words: Words) -> Run:
         heredocs=words.line.heredocs,
         mounts=tuple(flags.get("mount", ())),
         network=network,
-        security=_first(flags, "security"),
+        security=security,
     )
 
 

@@ -307,6 +307,8 @@ ERRORS = [
     ("COPY --from=0 f /x", "there is no stage 0 before this one"),
     ("COPY f /x/\nCOPY f /x/f/g", "cannot copy"),
     ("COPY d /x\nCOPY --chown=0 f /x/\nCOPY d /x/f", "cannot copy to non-directory: /x/f"),
+    ("ADD https://example.com/x/y.git /x", "git repositories are not supported"),
+    ("ADD git@example.com:x/y /x", "git repositories are not supported"),
     ("COPY f /x\nWORKDIR /x", "/x is no directory"),
     ("COPY ${V:?say-V} /x", "V: say-V"),
     ("EXPOSE banana", "EXPOSE failed: invalid containerPort: banana"),
