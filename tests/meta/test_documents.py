@@ -60,7 +60,7 @@ def commands_in(document: Path) -> set[tuple[str, ...]]:
     code = re.findall(r"^```[a-z]*\n(.*?)^```", text, re.S | re.M) + re.findall(r"`([^`\n]+)`", text)
     for block in code:
         for line in block.splitlines():
-            match = re.match(r"\s*(?:[$#] )?(?:sudo )?(?:\.venv/bin/)?tuidock((?: [a-z-]+)*)", line)
+            match = re.match(r"\s*(?:[$#] )?(?:sudo )?(?:\.venv/bin/)?tuidock((?: [a-z][a-z-]*)*)", line)
             words = match[1].split() if match else []
             if words and not words[0].startswith("-"):
                 grouped = words[0] in {"container", "image", "compose", "network", "volume", "system"}
