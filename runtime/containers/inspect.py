@@ -141,7 +141,7 @@ def _host_config(container: Container) -> dict[str, Any]:
 
 
 def _graph(ctx: Context, container: Container) -> dict[str, str]:
-    from runtime.images.layers import layer_path
+    from runtime.images.layer_index import layer_path
 
     lower = []
     for diff_id in reversed(container.layers):

@@ -178,7 +178,7 @@ def _allocate(ctx: Context, container: Container, plan: dict[str, Any]) -> list[
 
 def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
     """The OCI document (kept as ``config.json``) and what the monitor needs beside it."""
-    from runtime.images.layers import layer_path
+    from runtime.images.layer_index import layer_path
 
     config = container.config
     directory = ctx.paths.container(container.id)

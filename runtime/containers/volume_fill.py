@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from runtime.context import Context
+from runtime.images.layer_index import layer_paths
 from runtime.images.layer_view import LayerView, Node
-from runtime.images.layers import layer_paths
 from runtime.model.container import Container
 
 __all__ = ["fill"]

@@ -8,15 +8,15 @@ blob in the content store, since another writer's bytes cannot be made again; on
 from __future__ import annotations
 
 import hashlib
-import secrets
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import Cancelled, InvalidInput, NotFound
 from runtime.images.compression import Readable, decompressed
 from runtime.images.content import open_blob
+from runtime.images.layer_index import LayerInfo, has_layer, layer_info, layer_path, layer_paths
 from runtime.images.layer_stream import LayerStream
 from runtime.images.leases import lease, temporary_name
 from runtime.images.pack import LayerTar, TarStream
@@ -45,37 +45,6 @@ __all__ = [
 MEDIA_TYPE_TAR = "application/vnd.oci.image.layer.v1.tar"
 
 
-@dataclass(frozen=True)
-class LayerInfo:
-    """``size`` is the bytes of its regular files, each counted once."""
-
-    diff_id: str
-    size: int
-    directory: Path
-
-
-def layer_path(ctx: Context, diff_id: str) -> Path:
-    """The unpacked directory. Raises NotFound."""
-    return layer_info(ctx, diff_id).directory
-
-
-def layer_paths(ctx: Context, diff_ids: tuple[str, ...] | list[str]) -> list[Path]:
-    """The same for several, in the same order."""
-    return [layer_path(ctx, diff_id) for diff_id in diff_ids]
-
-
-def layer_info(ctx: Context, diff_id: str) -> LayerInfo:
-    """Raises NotFound."""
-    row = rows.get_layer(ctx.db, diff_id)
-    if row is None:
-        raise NotFound(f"no such layer: {diff_id}", subject=diff_id)
-    return LayerInfo(diff_id, row.size, ctx.paths.layers / row.directory)
-
-
-def has_layer(ctx: Context, diff_id: str) -> bool:
-    return rows.get_layer(ctx.db, diff_id) is not None
-
-
 def temporary_directory(ctx: Context) -> Path:
     """A new empty directory (0755) to make a layer in; it goes away by :func:`runtime.images.sweep.sweep`
     when its process has died."""
@@ -100,7 +69,7 @@ def adopt_layer(ctx: Context, directory: Path, *, cancel: CancelEvent | None = N
     with lease(ctx):
         row = rows.LayerRow(
             diff_id=f"sha256:{digest.hexdigest()}",
-            directory=secrets.token_hex(5),
+            directory=os.urandom(5).hex(),
             size=archive.size,
             media_type=MEDIA_TYPE_TAR,
             blob_size=tar_size,
@@ -141,7 +110,7 @@ def unpack_layer(
                 )
             row = rows.LayerRow(
                 diff_id=layer.diff_id,
-                directory=secrets.token_hex(5),
+                directory=os.urandom(5).hex(),
                 size=unpacked.size,
                 blob_digest=layer.commit(),
                 media_type=layer.media_type,

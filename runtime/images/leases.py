@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +55,7 @@ def _open(ctx: Context) -> int:
 def temporary_name() -> str:
     """A name for a file or directory in the making; it tells which process makes it."""
     pid = os.getpid()
-    return f".tmp-{pid}-{_start_time(pid)}-{secrets.token_hex(4)}"
+    return f".tmp-{pid}-{_start_time(pid)}-{os.urandom(4).hex()}"
 
 
 def is_abandoned(name: str) -> bool:
