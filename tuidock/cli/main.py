@@ -108,7 +108,7 @@ def _usage_error(error: click.UsageError) -> int:
     if isinstance(error, click.NoSuchOption):
         message = f"unknown flag: {error.option_name}"
         if error.possibilities:
-            hint = f"did you mean {' or '.join(sorted(error.possibilities)[:2])}? {hint}"
+            hint = f"did you mean {_nearest(error)}? {hint}"
     elif isinstance(error, click.MissingParameter) and isinstance(error.param, click.Argument):
         count = "1 argument" if error.param.nargs in (1, -1) else f"{error.param.nargs} arguments"
         arguments = (
@@ -131,6 +131,13 @@ def _usage_error(error: click.UsageError) -> int:
         message = error.format_message().rstrip(".")
     sys.stderr.write(f"tuidock: {message}\nhint: {hint}\n")
     return code
+
+
+def _nearest(error: click.NoSuchOption) -> str:
+    import difflib
+
+    possible = list(error.possibilities or ())
+    return (difflib.get_close_matches(error.option_name, possible, 1, 0.0) or possible)[0]
 
 
 def _closed_pipe() -> int:
