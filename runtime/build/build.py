@@ -14,6 +14,7 @@ from runtime.build.metadata import apply_metadata, declare_argument
 from runtime.build.options import BuildOptions, BuildResult
 from runtime.build.parser import parse
 from runtime.build.run import run_command
+from runtime.build.schedule import Stop, build_in_order
 from runtime.build.stages import PlannedStage, plan
 from runtime.build.state import PROXY_ARGUMENTS, StageState, platform_arguments
 from runtime.build.steps import Report
@@ -54,6 +55,7 @@ def build(
         raise InvalidInput(f"unknown network for a build: {options.network}", hint="default, none or host")
     sweep(ctx)
     report = Report(progress)
+    stop = Stop(cancel)
     with open_context(ctx, options) as opened:
         source = opened.source
         with report.step(f"[internal] load build definition from {source.name}", counted=False):
@@ -67,12 +69,15 @@ def build(
             report,
             global_args=global_args,
             ignore_file=opened.ignore_file,
-            cancel=cancel,
+            cancel=stop,
         )
         with lease(ctx), work:
             _advise(work)
-            for planned in stages:
+
+            def build_stage(planned: PlannedStage) -> None:
                 work.results[planned.stage.index] = _Stage(work, planned).build()
+
+            build_in_order(stages, build_stage, stop, ctx.db.close)
             _warn_unused_arguments(work)
             image_id = _export(work, work.results[stages[-1].stage.index])
     tags = tuple(str(Reference.parse(tag)) for tag in options.tags)

@@ -13,7 +13,7 @@ from runtime.build.lexer import Source
 from runtime.build.options import BuildOptions
 from runtime.context import Context
 from runtime.images.leases import temporary_name
-from runtime.images.trees import remove_tree
+from runtime.kernel.tree import remove_tree
 
 __all__ = ["OpenedContext", "open_context"]
 

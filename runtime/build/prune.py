@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.context import Context
-from runtime.images.trees import remove_tree
+from runtime.kernel.tree import remove_tree
 from runtime.store import build_cache
 
 __all__ = ["CacheRecord", "disk_usage", "prune"]

@@ -16,7 +16,7 @@ from runtime.build.steps import Step
 from runtime.build.workspace import Workspace
 from runtime.images.layer_view import LayerView
 from runtime.images.layers import layer_paths
-from runtime.images.trees import remove_tree
+from runtime.kernel.tree import remove_tree
 from runtime.model.container import Mount, MountType
 
 __all__ = ["run_command"]

@@ -19,7 +19,7 @@ from runtime.build.state import StageState
 from runtime.build.substitution import expand
 from runtime.build.transfer import Target, transfer
 from runtime.build.workspace import Workspace
-from runtime.images.trees import remove_tree
+from runtime.kernel.tree import remove_tree
 from runtime.model.container import Mount, MountType
 
 __all__ = ["PreparedMounts", "prepare_mounts"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,11 +53,12 @@ class Step:
 
 
 class Report:
-    """Numbers the steps of one build and counts those that make files."""
+    """Numbers the steps of one build and counts those that make files. Stages may tell at the same time."""
 
     def __init__(self, callback: ProgressCallback | None) -> None:
         self._callback = callback
         self._number = 0
+        self._lock = threading.Lock()
         self.steps = 0
         self.cached_steps = 0
         self.warnings: list[str] = []
@@ -64,8 +66,9 @@ class Report:
     @contextmanager
     def step(self, title: str, *, counted: bool = True) -> Iterator[Step]:
         """Ends with CACHED before the title when ``Step.cached`` was set, with ERROR when it raised."""
-        self._number += 1
-        step = Step(self._number, title, self._callback)
+        with self._lock:
+            self._number += 1
+            step = Step(self._number, title, self._callback)
         step.tell()
         try:
             yield step
@@ -75,8 +78,9 @@ class Report:
             raise
         step.flush()
         if counted:
-            self.steps += 1
-            self.cached_steps += step.cached
+            with self._lock:
+                self.steps += 1
+                self.cached_steps += step.cached
         step.tell(done=True, prefix="CACHED " if step.cached else "")
 
     def warn(self, text: str) -> None:

@@ -8,7 +8,7 @@ import time
 
 from runtime.context import Context
 from runtime.images.leases import is_abandoned
-from runtime.images.trees import remove_tree
+from runtime.kernel.tree import remove_tree
 
 __all__ = ["sweep"]
 

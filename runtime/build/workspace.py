@@ -4,7 +4,9 @@ that files are copied from."""
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -28,7 +30,7 @@ from runtime.images.layer_view import LayerView
 from runtime.images.layers import LayerInfo, adopt_layer, layer_paths
 from runtime.images.leases import temporary_name
 from runtime.images.list import get_image
-from runtime.images.trees import remove_tree
+from runtime.kernel.tree import remove_tree
 from runtime.model.event import CancelEvent
 
 __all__ = ["Workspace"]
@@ -61,7 +63,8 @@ class Workspace:
         self.cancel = cancel
         self._ignore_file = ignore_file
         self._trees: dict[str, SourceTree] = {}
-        self._names = 0
+        self._names = itertools.count(1)
+        self._lock = threading.RLock()
         epoch = options.build_args.get("SOURCE_DATE_EPOCH") or os.environ.get("SOURCE_DATE_EPOCH", "")
         self.timestamp = int(epoch) * 10**9 if epoch.isdigit() else None
         """SOURCE_DATE_EPOCH in nanoseconds; None: the clock."""
@@ -86,8 +89,8 @@ class Workspace:
 
     def new_path(self, name: str) -> Path:
         """A path in the build's directory that does not exist yet."""
-        self._names += 1
-        return self.directory / f"{name}{self._names}"
+        with self._lock:
+            return self.directory / f"{name}{next(self._names)}"
 
     def key(self, layers: Sequence[str], definition: Sequence[object]) -> str:
         """The cache key of a step; a fixed date is part of it, since it shows in the files."""
@@ -143,10 +146,13 @@ class Workspace:
         """What ``--from=name`` means in the stage ``before``: a build context, an earlier stage, an image.
         "" is the context. Raises NotFound, InvalidInput, DockerfileError."""
         if not name:
-            return self.context_tree
-        if name not in self._trees:
-            self._trees[name] = self._named_tree(name, before)
-        return self._trees[name]
+            with self._lock:
+                return self.context_tree
+        key = f"{before} {name}"
+        with self._lock:
+            if key not in self._trees:
+                self._trees[key] = self._named_tree(name, before)
+            return self._trees[key]
 
     def _named_tree(self, name: str, before: int) -> SourceTree:
         given = self.options.build_contexts.get(name, "")

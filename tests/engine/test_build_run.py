@@ -401,3 +401,29 @@ def test_source_date_epoch_gives_the_same_image_again(engine: Engine, busybox: s
     node = view(engine, ids[0]).lookup("made/f")
     assert node is not None
     assert node.stat.st_mtime == 1_700_000_000
+
+
+def test_independent_stages_run_at_once(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    """Each of two stages waits for a sign of the other, in a cache mount: one by one, both would fail."""
+    mount = "--mount=type=cache,id=meet,target=/m"
+    wait = "for i in $(seq 100); do [ -e /m/{other} ] && exit 0; sleep 0.1; done; exit 1"
+    text = (
+        f"FROM {busybox} AS one\nRUN {mount} touch /m/one; {wait.format(other='two')}\n"
+        f"FROM {busybox} AS two\nRUN {mount} touch /m/two; {wait.format(other='one')}\n"
+        "FROM scratch\nCOPY --from=one /bin/busybox /1\nCOPY --from=two /bin/busybox /2"
+    )
+    result = build(engine, tmp_path, text)
+    assert set(tree(engine, result.image_id)) == {"1", "2"}
+
+
+def test_a_failed_stage_ends_the_others(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    import time
+
+    text = (
+        f"FROM {busybox} AS slow\nRUN sleep 60\nFROM {busybox} AS broken\nRUN sleep 0.5; exit 4\n"
+        "FROM scratch\nCOPY --from=slow / /\nCOPY --from=broken / /"
+    )
+    begun = time.monotonic()
+    with pytest.raises(BuildFailed, match="exit code: 4"):
+        build(engine, tmp_path, text)
+    assert time.monotonic() - begun < 30
