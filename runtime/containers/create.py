@@ -12,6 +12,7 @@ from pathlib import Path
 from runtime.containers import names, spec
 from runtime.context import Context
 from runtime.errors import Conflict, InvalidInput, NotFound
+from runtime.kernel.tree import remove_tree
 from runtime.model.container import (
     Container,
     ContainerConfig,
@@ -22,7 +23,6 @@ from runtime.model.container import (
     RestartPolicyName,
 )
 from runtime.model.image import ImageConfig
-from runtime.monitor.tree import remove_tree
 from runtime.store import containers as store
 from runtime.store.database import Transaction
 

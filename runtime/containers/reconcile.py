@@ -14,8 +14,8 @@ from runtime import cgroups
 from runtime.containers.control import monitor_pid, turn
 from runtime.context import Context
 from runtime.errors import EngineError
+from runtime.kernel.tree import remove_tree
 from runtime.model.container import Container, ContainerStatus
-from runtime.monitor.tree import remove_tree
 from runtime.store import containers as store
 
 __all__ = ["reconcile", "repair", "settle", "settle_by_id"]

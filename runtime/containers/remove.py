@@ -5,8 +5,8 @@ from __future__ import annotations
 from runtime.containers.control import monitor_pid, tell_and_wait, turn
 from runtime.context import Context
 from runtime.errors import Conflict, Failed
+from runtime.kernel.tree import remove_tree
 from runtime.model.container import Container, MountType
-from runtime.monitor.tree import remove_tree
 from runtime.store import containers as store
 
 __all__ = ["remove"]

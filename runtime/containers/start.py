@@ -17,6 +17,7 @@ from runtime.containers.launch import Launch, settle_command
 from runtime.containers.session import AttachSession, Session
 from runtime.context import Context
 from runtime.errors import Conflict, EngineError, InvalidInput, NotFound
+from runtime.kernel.tree import remove_tree
 from runtime.model.container import (
     Container,
     ContainerConfig,
@@ -26,7 +27,6 @@ from runtime.model.container import (
     HealthCheck,
     MountType,
 )
-from runtime.monitor.tree import remove_tree
 from runtime.store import containers as store
 
 __all__ = ["start", "start_container"]

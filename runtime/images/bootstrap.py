@@ -22,7 +22,7 @@ from runtime.images.create import create_image, set_reference
 from runtime.images.layers import adopt_layer, temporary_directory
 from runtime.images.leases import lease
 from runtime.images.reference import Reference
-from runtime.images.trees import remove_tree
+from runtime.kernel.tree import remove_tree
 from runtime.model.event import CancelEvent, Progress, ProgressCallback
 from runtime.model.image import HistoryEntry, ImageConfig
 from runtime.store import images as rows

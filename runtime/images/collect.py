@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runtime.images.content import remove_blob
 from runtime.images.leases import exclusive_lease, temporary_name
-from runtime.images.trees import remove_tree
+from runtime.kernel.tree import remove_tree
 from runtime.store import images as rows
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from runtime.images.layer_stream import LayerStream
 from runtime.images.leases import lease, temporary_name
 from runtime.images.pack import LayerTar, TarStream
 from runtime.images.tar_reader import TarReader
-from runtime.images.trees import remove_tree
 from runtime.images.unpack import unpack
+from runtime.kernel.tree import remove_tree
 from runtime.model.event import CancelEvent
 from runtime.store import images as rows
 

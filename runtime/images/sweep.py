@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runtime.images.collect import collect
 from runtime.images.leases import exclusive_lease, is_abandoned
-from runtime.images.trees import remove_tree
+from runtime.kernel.tree import remove_tree
 from runtime.store import images as rows
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runtime.errors import InvalidInput
 
-__all__ = ["OPAQUE", "RootWalker", "is_whiteout", "remove_entry", "remove_tree", "split_name"]
+__all__ = ["OPAQUE", "RootWalker", "is_whiteout", "split_name"]
 
 OPAQUE = "trusted.overlay.opaque"
 """The xattr that makes overlayfs hide a directory's lower contents (kernel.org, overlayfs.rst)."""
@@ -152,53 +152,3 @@ class RootWalker:
 class _Link(Exception):
     def __init__(self, target: bytes) -> None:
         self.target = target
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory with everything in it, however deep; a missing one is fine."""
-    try:
-        parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        remove_entry(parent, os.fsencode(path.name))
-    finally:
-        os.close(parent)
-
-
-def remove_entry(parent: int, name: bytes) -> None:
-    """Remove ``name`` in the directory ``parent``, whatever it is; a missing one is fine."""
-    try:
-        os.unlink(name, dir_fd=parent)
-        return
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        if error.errno not in (errno.EISDIR, errno.EPERM):
-            raise
-    levels: list[tuple[int, bytes, list[bytes]]] = []
-    try:
-        fd = os.open(name, _DIRECTORY, dir_fd=parent)
-        levels.append((fd, name, _names(fd)))
-        while levels:
-            fd, own, names = levels[-1]
-            if not names:
-                os.close(fd)
-                levels.pop()
-                os.rmdir(own, dir_fd=levels[-1][0] if levels else parent)
-                continue
-            child = names.pop()
-            try:
-                os.unlink(child, dir_fd=fd)
-            except FileNotFoundError:
-                continue
-            except IsADirectoryError:
-                below = os.open(child, _DIRECTORY, dir_fd=fd)
-                levels.append((below, child, _names(below)))
-    finally:
-        for fd, _, _ in levels:
-            os.close(fd)
-
-
-def _names(fd: int) -> list[bytes]:
-    return [os.fsencode(name) for name in os.listdir(fd)]

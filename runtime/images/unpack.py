@@ -18,7 +18,8 @@ from pathlib import Path
 from runtime.errors import EngineError, Failed, InvalidInput
 from runtime.images import tar_reader
 from runtime.images.tar_reader import Entry, TarReader
-from runtime.images.trees import OPAQUE, RootWalker, is_whiteout, remove_entry, split_name
+from runtime.images.trees import OPAQUE, RootWalker, is_whiteout, split_name
+from runtime.kernel.tree import remove_entry
 
 __all__ = ["Limits", "Unpacked", "unpack"]
 

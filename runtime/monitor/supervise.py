@@ -16,6 +16,7 @@ import time
 
 from runtime import cgroups
 from runtime.kernel import syscalls
+from runtime.kernel.tree import remove_tree
 from runtime.monitor import executing, process, record, restart, wire
 from runtime.monitor.clients import Client, Clients
 from runtime.monitor.health import Health
@@ -23,7 +24,6 @@ from runtime.monitor.log import LogWriter
 from runtime.monitor.loop import READ, Loop
 from runtime.monitor.requests import Requests
 from runtime.monitor.streams import Streams, grow_pipe
-from runtime.monitor.tree import remove_tree
 from runtime.network import ports, stub
 
 TYPE_CHECKING = False

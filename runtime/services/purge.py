@@ -8,8 +8,8 @@ from functools import partial
 from runtime.containers.remove import remove
 from runtime.context import Context
 from runtime.errors import Conflict, Failed, NotFound
+from runtime.kernel.tree import remove_tree
 from runtime.model.container import Container
-from runtime.monitor.tree import remove_tree
 from runtime.services.report import in_parallel
 from runtime.store import containers as store
 

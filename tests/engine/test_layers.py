@@ -21,8 +21,8 @@ from runtime.images.layers import LayerInfo, adopt_layer, open_layer_tar, tempor
 from runtime.images.pack import LayerTar
 from runtime.images.sweep import sweep
 from runtime.images.tar_reader import TarReader
-from runtime.images.trees import remove_tree
 from runtime.images.unpack import Limits, unpack
+from runtime.kernel.tree import remove_tree
 
 pytestmark = pytest.mark.engine
 
