@@ -105,7 +105,7 @@ def _classic_or(
     volatile: bool,
     target: str,
 ) -> None:
-    """:func:`_classic`; when that fails too, the first error is raised, which has the kernel's explanation."""
+    """:func:`_classic`; when that fails too, the first error is raised, which has the kernel's words."""
     try:
         _classic(lowerdirs, upper, work, volatile, target)
     except syscalls.SyscallError as error:
