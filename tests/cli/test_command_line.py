@@ -275,7 +275,8 @@ SECONDS = "'-t' / '--timeout' / '--time': 'soon' is not a valid integer"
             "ps --filter is-task=true --filter colour=red",
             1,
             "tuidock: invalid filter 'colour'\n"
-            "hint: known filters: ancestor, before, exited, expose, health, id, is-task, label, name, network, publish, since, status, volume\n",
+            "hint: known filters: ancestor, before, exited, expose, health, id, is-task,"
+            " label, name, network, publish, since, status, volume\n",
         ),
         (
             "logs -t web",

@@ -55,7 +55,10 @@ def command(invocation: Invocation, down: bool, no_tui: bool, port: int) -> None
     _await_answers(replicas)
     terminal = sys.stdout.isatty() and sys.stdin.isatty()
     if terminal and not no_tui and invocation.interface is not None:
-        fail(invocation.interface(invocation.root, PROJECT))
+        code = invocation.interface(invocation.root, PROJECT)
+        if any(item.state.status.alive for item in engine.services.project_containers(PROJECT)):
+            click.echo(f"The demo still runs; {_program(invocation)} demo --down removes it.")
+        fail(code)
     _explain(invocation, replicas, port)
 
 

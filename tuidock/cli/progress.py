@@ -79,7 +79,7 @@ class Plain:
                 self._write(f"{event.id} {event.stage}\n" if numbered else f" {event.id}  {event.stage}\n")
             if event.line is not None:
                 self._write(f"{event.id} {now - began:.3f} {event.line}\n")
-            if event.done and numbered:
+            if event.done and numbered and not event.stage.startswith("ERROR"):
                 self._write(f"{event.id} {'CACHED' if cached else f'DONE {now - began:.1f}s'}\n")
             sys.stderr.flush()
 
@@ -126,10 +126,19 @@ class Live:
                 self._last = now
                 self._draw(now)
 
+    def tick(self) -> None:
+        """Draw again, for the seconds and the spinner."""
+        with self._lock:
+            now = self._clock()
+            if self._rows and now - self._last >= _INTERVAL:
+                self._last = now
+                self._draw(now)
+
     def finish(self) -> None:
         """The last picture, with every row that there was."""
         with self._lock:
-            self._draw(self._clock(), final=True)
+            if self._rows:
+                self._draw(self._clock(), final=True)
 
     def _draw(self, now: float, final: bool = False) -> None:
         height, width = self._size()
@@ -157,13 +166,16 @@ class Live:
 
     def _row(self, row: _Row, now: float, widest: int) -> str:
         finished = row.ended is not None
-        sign = self._paint("✔", "32") if finished else _SPINNER[int(now * 10) % len(_SPINNER)]
+        failed = row.stage.startswith(("ERROR", "Error"))
+        sign = _SPINNER[int(now * 10) % len(_SPINNER)]
+        if finished:
+            sign = self._paint("✘", "31") if failed else self._paint("✔", "32")
         label = _label(row)
         label += " " * (widest - display_width(label))
         seconds = f"{(row.ended or now) - row.began:.1f}s"
         if row.id.startswith("#"):
             return f" {sign} {label}  {self._paint(seconds, '34')}"
-        stage = self._paint(row.stage, "32" if finished else "33")
+        stage = self._paint(row.stage, "31" if failed else "32" if finished else "33")
         return f" {sign} {label}  {stage} {row.amount()}".rstrip() + f"  {self._paint(seconds, '34')}"
 
     def _paint(self, text: str, code: str) -> str:
@@ -211,6 +223,11 @@ def _choose(title: str, style: str, quiet: bool) -> Quiet | Plain | Live:
     return Live(title, color="NO_COLOR" not in os.environ)
 
 
+def _tick(show: Live, ended: threading.Event) -> None:
+    while not ended.wait(_INTERVAL):
+        show.tick()
+
+
 @contextmanager
 def progress(
     title: str, *, style: str = "auto", quiet: bool = False, interruptible: bool = False
@@ -232,9 +249,14 @@ def progress(
 
     numbers = () if interruptible else (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, interrupted) for number in numbers}
+    ended = threading.Event()
+    ticker = threading.Thread(target=_tick, args=(show, ended), name="progress", daemon=True)
+    if isinstance(show, Live):
+        ticker.start()
     try:
         yield show, cancel
     finally:
+        ended.set()
         for number, handler in before.items():
             signal.signal(number, handler)
         show.finish()

@@ -114,7 +114,25 @@ def command(
     before = _samples(engine, containers)
     live = sys.stdout.isatty() and not no_stream
     if live:
+        sys.stdout.write("\x1b[2J")
         _draw(listing.lines(_usages(engine, containers, show_all, before, {}), format=format))
+    try:
+        _stream(engine, listing, containers, before, show_all, format, live, no_stream)
+    except KeyboardInterrupt:
+        sys.stdout.write("\n")
+
+
+def _stream(
+    engine: Engine,
+    listing: Listing[Usage],
+    containers: tuple[str, ...],
+    before: Mapping[str, ContainerStats],
+    show_all: bool,
+    format: str | None,
+    live: bool,
+    once: bool,
+) -> None:
+    """A table a second, from the difference of two samples."""
     time.sleep(_FIRST_SPAN)
     while True:
         now = _samples(engine, containers)
@@ -124,7 +142,7 @@ def command(
         elif lines:
             sys.stdout.write("\n".join(lines) + "\n")
             sys.stdout.flush()
-        if no_stream:
+        if once:
             return
         before = now
         time.sleep(_SPAN)
