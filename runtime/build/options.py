@@ -38,12 +38,10 @@ class BuildOptions:
     labels: dict[str, str] = field(default_factory=dict)
     pull: bool = False
     network: str = "default"
-    quiet: bool = False
     no_cache_filter: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
     ssh: dict[str, Path] = field(default_factory=dict)
     build_contexts: dict[str, str] = field(default_factory=dict)
-    extra_hosts: tuple[str, ...] = ()
     shm_size: int = 64 << 20
     platform: str = ""
     dockerfile_text: str | None = None

@@ -497,3 +497,45 @@ def test_context_from_an_archive_and_dockerfile_from_text(engine: Engine, tmp_pa
         BuildOptions(context=tmp_path, context_archive=buffer, dockerfile_text="FROM scratch\nCOPY t/f /x\n")
     )
     assert read(engine, result.image_id, "x") == "hi"
+
+
+def test_add_fetches_and_checks(engine: Engine, tmp_path: Path) -> None:
+    """A URL becomes a file of mode 600 that is not unpacked; a wrong checksum or status ends the build."""
+    import hashlib
+    import http.server
+    import threading
+    from functools import partial
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Silence."""
+
+    served = fill(tmp_path / "served", {"x.tar": _archive(), "y": "y"})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(served)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    right = hashlib.sha256(b"y").hexdigest()
+    context = fill(tmp_path / "c", {"f": "f"})
+    try:
+        result = build(
+            engine,
+            context,
+            f"FROM scratch\nADD {url}/x.tar /d/\nADD --checksum=sha256:{right} {url}/y?q=1 /e/",
+        )
+        found = tree(engine, result.image_id)
+        assert set(found) == {"d/", "d/x.tar", "e/", "e/y"}
+        assert found["e/y"] == "600 0:0 y"
+        for instruction, message in (
+            (f"ADD --checksum=sha256:{'0' * 64} {url}/y /e", "checksum of"),
+            (f"ADD {url}/nosuch /e", "the server answered 404"),
+            ("ADD http://127.0.0.1:1/x /e", "cannot fetch"),
+        ):
+            with pytest.raises(DockerfileError, match=message):
+                build(engine, context, f"FROM scratch\n{instruction}")
+        with pytest.raises(EngineError, match="unsupported --checksum"):
+            build(engine, context, f"FROM scratch\nADD --checksum=md5:1 {url}/y /e")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

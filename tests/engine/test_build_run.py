@@ -427,3 +427,19 @@ def test_a_failed_stage_ends_the_others(engine: Engine, busybox: str, tmp_path: 
     with pytest.raises(BuildFailed, match="exit code: 4"):
         build(engine, tmp_path, text)
     assert time.monotonic() - begun < 30
+
+
+def test_ssh_agent_is_reached_through_its_socket(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    import socket
+
+    socket_path = tmp_path / "agent"
+    context = fill(tmp_path / "c", {"f": "f"})
+    text = f"FROM {busybox}\nRUN --mount=type=ssh test -S $SSH_AUTH_SOCK && echo $SSH_AUTH_SOCK > /out"
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(socket_path))
+        agent.listen()
+        result = build(engine, context, text, ssh={"default": socket_path})
+    assert read(engine, result.image_id, "out") == "/run/buildkit/ssh_agent.0\n"
+    assert view(engine, result.image_id).lookup("run/buildkit") is None
+    with pytest.raises(DockerfileError, match="ssh agent default is required"):
+        build(engine, context, f"FROM {busybox}\nRUN --mount=type=ssh,required=true true")
