@@ -35,7 +35,7 @@ def attempt(function, *arguments):
 def run_child(code: str, *arguments: str, timeout: float = 30) -> list[str]:
     """The lines that ``code`` prints; ``sys.argv[1:]`` are ``arguments``. A failure shows its traceback."""
     done = subprocess.run(
-        [sys.executable, "-c", _PRELUDE + textwrap.dedent(code), *arguments],
+        [sys.executable, "-u", "-c", _PRELUDE + textwrap.dedent(code), *arguments],
         capture_output=True,
         text=True,
         timeout=timeout,
