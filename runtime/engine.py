@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from runtime.build.options import BuildOptions, BuildResult
     from runtime.config import Config
+    from runtime.containers.diff import Change
     from runtime.containers.logs import LogEntry, LogFollower
     from runtime.containers.session import Session
-    from runtime.model.container import Container, ContainerConfig
+    from runtime.model.container import Container, ContainerConfig, Resources, RestartPolicy
     from runtime.model.event import CancelEvent, Event, ProgressCallback
     from runtime.model.image import Image, ImageSummary
     from runtime.model.network import Network
@@ -283,6 +284,111 @@ class Containers(_Verbs):
         from runtime.containers.top import top
 
         return top(self._context, reference)
+
+    def copy_from(
+        self,
+        reference: str,
+        path: str,
+        target: str | os.PathLike[str] | IO[bytes],
+        *,
+        archive: bool = False,
+        follow_link: bool = False,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> int:
+        """``path`` of a container, running or not, to a path of the host (docker's rules for what exists,
+        what does not and slashes at the end) or, as a tar, to a stream; the bytes of tar."""
+        from runtime.containers.copy import copy_from
+
+        return copy_from(
+            self._context,
+            reference,
+            path,
+            target,
+            archive=archive,
+            follow_link=follow_link,
+            progress=progress,
+            cancel=cancel,
+        )
+
+    def copy_to(
+        self,
+        reference: str,
+        source: str | os.PathLike[str] | IO[bytes],
+        path: str,
+        *,
+        archive: bool = False,
+        follow_link: bool = False,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> int:
+        """A path of the host, or a tar out of a stream, to ``path`` of a container; the bytes of tar."""
+        from runtime.containers.copy import copy_to
+
+        return copy_to(
+            self._context,
+            reference,
+            source,
+            path,
+            archive=archive,
+            follow_link=follow_link,
+            progress=progress,
+            cancel=cancel,
+        )
+
+    def diff(self, reference: str) -> builtins.list[Change]:
+        """What it changed against its image: A (added), C (changed), D (deleted)."""
+        from runtime.containers.diff import diff
+
+        return diff(self._context, reference)
+
+    def commit(
+        self,
+        reference: str,
+        target: str | None = None,
+        *,
+        author: str = "",
+        message: str = "",
+        changes: Sequence[str] = (),
+        pause: bool = True,
+        cancel: CancelEvent | None = None,
+    ) -> str:
+        """An image out of a container's changes, named ``target``; its id. A running container is paused
+        meanwhile, unless told otherwise."""
+        from runtime.containers.commit import commit
+
+        return commit(
+            self._context,
+            reference,
+            target,
+            author=author,
+            message=message,
+            changes=changes,
+            pause=pause,
+            cancel=cancel,
+        )
+
+    def export(
+        self,
+        reference: str,
+        target: IO[bytes],
+        *,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> None:
+        """The container's own file system as a tar, without volumes and other mounts."""
+        from runtime.containers.export import export
+
+        export(self._context, reference, target, progress=progress, cancel=cancel)
+
+    def update(
+        self, reference: str, *, resources: Resources | None = None, restart: RestartPolicy | None = None
+    ) -> builtins.list[str]:
+        """Change limits (those that are not None) and the restart policy, at once when it runs; what this
+        machine cannot enforce, in words."""
+        from runtime.containers.update import update
+
+        return update(self._context, reference, resources=resources, restart=restart)
 
 
 class Images(_Verbs):
