@@ -389,3 +389,16 @@ def test_an_unexpected_kind_of_input_error_is_one_line(capsys: pytest.CaptureFix
 
     assert main(["ps"], open_engine=refuse) == 1
     assert capsys.readouterr().err == "tuidock: settings: are wrong\nhint: mend them\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [("ps", 1), ("run base true", 125), ("exec web true", 1), ("demo", 1)]
+)
+def test_without_root_privileges(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str, code: int
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert main(words.split()) == code
+    assert capsys.readouterr().err == (
+        "tuidock: tuidock needs root privileges\nhint: run it as root: sudo tuidock ...\n"
+    )

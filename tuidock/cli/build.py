@@ -47,7 +47,6 @@ def parse_build_args(items: tuple[str, ...]) -> dict[str, str]:
 @click.option(
     "--build-context", "contexts", multiple=True, metavar="NAME=PATH", help="Additional build contexts"
 )
-@click.option("--add-host", "hosts", multiple=True, metavar="HOST:IP", help="Add a custom host-to-IP mapping")
 @click.option("--force-rm", is_flag=True, hidden=True)
 @click.option("--iidfile", metavar="FILE", help="Write the image ID to the file")
 @click.option("--label", "labels", multiple=True, metavar="NAME[=VALUE]", help="Set metadata for an image")
@@ -65,6 +64,7 @@ def parse_build_args(items: tuple[str, ...]) -> dict[str, str]:
     type=click.Choice(["auto", "plain", "tty", "quiet"]),
     help="Type of progress output",
 )
+@click.option("--platform", default="", metavar="OS/ARCH", help="Set target platform for build")
 @click.option("--pull", is_flag=True, help="Always attempt to pull all referenced images")
 @click.option("-q", "--quiet", is_flag=True, help="Suppress the build output and print image ID on success")
 @click.option("--rm", is_flag=True, hidden=True)
@@ -76,7 +76,6 @@ def command(
     invocation: Invocation,
     build_args: tuple[str, ...],
     contexts: tuple[str, ...],
-    hosts: tuple[str, ...],
     secrets: tuple[str, ...],
     shm_size: str | None,
     no_cache_filter: tuple[str, ...],
@@ -87,6 +86,7 @@ def command(
     network: str,
     no_cache: bool,
     style: str,
+    platform: str,
     pull: bool,
     quiet: bool,
     rm: bool,
@@ -124,10 +124,10 @@ def command(
         labels=parse_labels(labels),
         pull=pull,
         network=network,
+        platform=platform,
         no_cache_filter=no_cache_filter,
         secrets=tuple(_secret(text) for text in secrets),
         build_contexts=parse_labels(contexts),
-        extra_hosts=hosts,
     )
     if shm_size is not None:
         options = replace(options, shm_size=parse_size(shm_size))

@@ -1,0 +1,23 @@
+"""tuidock diff: what a container changed."""
+
+from __future__ import annotations
+
+import click
+
+from tuidock.cli.command import Invocation, declare, pass_invocation
+
+__all__ = ["command"]
+
+
+@declare("diff", usage="CONTAINER", examples=["tuidock diff web", "tuidock diff web | grep '^A'"])
+@click.argument("container")
+@pass_invocation
+def command(invocation: Invocation, container: str) -> None:
+    """Inspect changes to files or directories on a container's filesystem.
+
+    A is added, C changed, D deleted.
+    """
+    from tuidock.cli.output import emit
+
+    for change in invocation.engine.containers.diff(container):
+        emit(f"{change.kind} {change.path}")
