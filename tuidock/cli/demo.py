@@ -95,7 +95,7 @@ def _up(engine: Engine, port: int) -> None:
         with progress("Running the demo") as (show, cancel):
             engine.services.up(_published_on(project, port), options, progress=show, cancel=cancel)
     except Conflict as error:
-        if str(port) in error.message and "port" in error.message:
+        if str(port) in error.message:
             hint = f"choose another one: tuidock demo --port {port + 1}"
             raise Conflict(error.message, hint=hint, subject=error.subject) from error
         raise
