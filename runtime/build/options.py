@@ -42,6 +42,7 @@ class BuildOptions:
     secrets: tuple[Secret, ...] = ()
     ssh: dict[str, Path] = field(default_factory=dict)
     build_contexts: dict[str, str] = field(default_factory=dict)
+    extra_hosts: tuple[str, ...] = ()
     shm_size: int = 64 << 20
     platform: str = ""
     dockerfile_text: str | None = None

@@ -87,6 +87,7 @@ def build_options(project: Project, service: ServiceSpec, spec: BuildSpec) -> Bu
         no_cache=spec.no_cache,
         pull=spec.pull,
         network=spec.network,
+        extra_hosts=spec.extra_hosts,
         shm_size=spec.shm_size,
         build_contexts=dict(spec.additional_contexts),
         secrets=tuple(

@@ -443,3 +443,11 @@ def test_ssh_agent_is_reached_through_its_socket(engine: Engine, busybox: str, t
     assert view(engine, result.image_id).lookup("run/buildkit") is None
     with pytest.raises(DockerfileError, match="ssh agent default is required"):
         build(engine, context, f"FROM {busybox}\nRUN --mount=type=ssh,required=true true")
+
+
+def test_extra_hosts_are_known_and_part_of_the_key(engine: Engine, busybox: str, tmp_path: Path) -> None:
+    text = f"FROM {busybox}\nRUN grep made-up /etc/hosts > /out || true"
+    plain = build(engine, tmp_path, text)
+    assert read(engine, plain.image_id, "out") == ""
+    result = build(engine, tmp_path, text, extra_hosts=("made-up:10.9.8.7",))
+    assert read(engine, result.image_id, "out").split() == ["10.9.8.7", "made-up"]
