@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.measure import Row, table
 from bench.peers import available
+from runtime.errors import EngineError
 
 NAMES = ("run_bridge", "first_instruction", "exec", "memory", "logs", "build")
 PEERS = ("tuidock", "docker", "podman")
@@ -37,6 +38,7 @@ def main() -> int:
         parser.error("the measurements need /bin/busybox (Debian: apt-get install busybox-static)")
     scratch = Path(tempfile.mkdtemp(prefix="tdb", dir="/tmp"))
     rows: list[Row] = []
+    failed: list[str] = []
     try:
         with available(scratch, ["tuidock", *(options.peer or PEERS[1:])]) as peers:
             absent = [name for name in PEERS[1:] if name not in peers]
@@ -44,14 +46,18 @@ def main() -> int:
                 print(f"not measured (not installed, see `make peers`): {', '.join(absent)}", file=sys.stderr)
             for name in options.names or NAMES:
                 print(f"measuring {name} ...", file=sys.stderr, flush=True)
-                rows += importlib.import_module(f"bench.{name}").measure(peers, scratch, options.runs)
+                try:
+                    rows += importlib.import_module(f"bench.{name}").measure(peers, scratch, options.runs)
+                except (RuntimeError, OSError, EngineError) as error:
+                    failed.append(name)
+                    print(f"{name} failed: {error}", file=sys.stderr)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     columns = [name for name in (*PEERS, "floor") if any(name in row.figures for row in rows)]
     machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} cores"
     print(f"{machine}, Python {platform.python_version()}\n")
     print(table(rows, columns))
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
