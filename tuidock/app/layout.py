@@ -28,6 +28,10 @@ class Share:
 
 FRAME = 2
 """Border lines of a pane."""
+LOW = 28
+"""Lines under which compact panes stay folded."""
+SPARE = 4
+"""Lines that must be left for containers to come before compact panes are unfolded."""
 
 
 def left_width(width: int, zoom: Zoom, *, left_focused: bool) -> int:
@@ -42,30 +46,28 @@ def left_width(width: int, zoom: Zoom, *, left_focused: bool) -> int:
 def heights(panes: Sequence[Share], height: int, focused: str) -> dict[str, int]:
     """Lines for each pane, ``height`` together; 1 is a title line without a border.
 
-    A pane gets what its rows need, the focused one first; what is left goes to the containers, the pane
-    with the most to show. Where there is too little, compact panes that are not focused give up theirs.
+    A pane gets what its rows need, the focused one first; compact panes that are not focused are unfolded
+    only where there is room to spare. What is left goes to the containers, the pane with the most to show.
     """
-    given = {}
-    for pane in panes:
-        small = pane.compact and pane.id != focused
-        given[pane.id] = 1 if small else FRAME + 1
+    given = {pane.id: 1 if pane.compact and pane.id != focused else FRAME + 1 for pane in panes}
     left = height - sum(given.values())
-
-    def want(pane: Share) -> int:
-        header = 1 if pane.rows > 2 else 0
-        return FRAME + max(pane.rows, 1) + header
-
-    order = sorted(panes, key=lambda pane: (pane.id != focused, pane.compact))
-    for pane in order:
-        roomy = height >= 40 or not pane.compact or pane.id == focused
-        if pane.id != "containers":
-            most = min(want(pane), max(height // (2 if pane.id == focused else 5), FRAME + 1))
-        else:
-            most = want(pane)
+    for pane in sorted(panes, key=lambda pane: (pane.id != focused, pane.id == "containers")):
+        if given[pane.id] == 1:
+            continue
+        part = 1 if pane.id == "containers" else 2 if pane.id == focused else 5
+        most = min(_wanted(pane), max(height // part, FRAME + 1))
         more = min(max(most - given[pane.id], 0), max(left, 0))
-        if roomy and (given[pane.id] > 1 or more >= FRAME):
+        given[pane.id] += more
+        left -= more
+    for pane in panes:
+        more = min(_wanted(pane), height // 5) - given[pane.id]
+        if given[pane.id] == 1 and height >= LOW and left - more >= SPARE:
             given[pane.id] += more
             left -= more
-    if left:
-        given["containers"] = max(given["containers"] + left, 1)
+    given["containers"] = max(given["containers"] + left, 1)
     return given
+
+
+def _wanted(pane: Share) -> int:
+    """Lines that show all rows, with the header that a longer list has."""
+    return FRAME + max(pane.rows, 1) + (1 if pane.rows > 2 else 0)

@@ -48,10 +48,21 @@ class Looking:
     # -- selection
 
     def select(self, subject: Subject | None) -> None:
-        """Show this row once the cursor rests; the log stays when the row has none."""
+        """Show this row: its tabs and graphs at once, what must be read once the cursor rests. The log stays
+        when the row has none."""
         self.subject = subject
         self._selected += 1
         turn = self._selected
+        detail = self._app.detail
+        if subject is None:
+            detail.border_title = "7 Detail"
+            detail.offer(())
+            detail.page.show([], anew=True)
+            self._page_of = ("", "")
+            return
+        detail.border_title = f"7 {subject.name}"
+        detail.offer(self._app.pane(subject.pane).pane.tabs)
+        self.draw_graphs()
         self._app.set_timer(SETTLE, lambda: self._settle(turn))
 
     def _settle(self, turn: int) -> None:
@@ -59,25 +70,16 @@ class Looking:
             self.show()
 
     def show(self) -> None:
-        """Bring the right side up to date with the selected row."""
+        """Read the page and follow the log of the selected row."""
         subject = self.subject
-        app = self._app
         if subject is None:
-            app.detail.offer(())
-            app.detail.border_title = "7 Detail"
-            app.detail.page.show([], anew=True)
-            self._page_of = ("", "")
             return
-        pane = app.pane(subject.pane)
-        app.detail.border_title = f"7 {subject.name}"
-        app.detail.offer(pane.pane.tabs)
         self.refresh_page()
-        self.draw_graphs()
         if subject.pane == "containers":
             self.follow(subject.name, [cast("Container", subject.item)])
         elif subject.pane == "services":
             service = cast("ServiceStatus", subject.item)
-            self.follow(subject.name, app.board.of_service(service.project, service.service))
+            self.follow(subject.name, self._app.board.of_service(service.project, service.service))
 
     def renewed(self) -> None:
         """The board has changed: the same row may be another item now, or have other containers."""

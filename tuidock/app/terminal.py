@@ -57,12 +57,12 @@ def _window(fd: int) -> tuple[int, int]:
 def bridge(session: Session, banner: str) -> int | None:
     """Talk to the process until it ends (its exit code) or the user detaches (None)."""
     stdin, stdout = sys.stdin.fileno(), sys.stdout.fileno()
-    os.write(stdout, f"\x1b[2J\x1b[H\x1b[2m{banner}\x1b[0m\r\n".encode())
     before = termios.tcgetattr(stdin)
     ended_reader, ended_writer = os.pipe()
     left = threading.Event()
     try:
         tty.setraw(stdin)
+        os.write(stdout, f"\x1b[2J\x1b[H\x1b[2m{banner}\x1b[0m\r\n".encode())
         copier = threading.Thread(
             target=_copy_output, args=(session, stdout, ended_writer, left), daemon=True
         )
