@@ -30,7 +30,11 @@ MANAGEMENT: Modules = {
 
 _CONTAINER_VERBS: Modules = {
     "attach": (f"{_HERE}.attach", "Attach standard input, output and error streams to a running container"),
+    "commit": (f"{_HERE}.commit", "Create a new image from a container's changes"),
+    "cp": (f"{_HERE}.cp", "Copy files/folders between a container and the local filesystem"),
     "create": (f"{_HERE}.create", "Create a new container"),
+    "diff": (f"{_HERE}.diff", "Inspect changes to files or directories on a container's filesystem"),
+    "export": (f"{_HERE}.export", "Export a container's filesystem as a tar archive"),
     "inspect": (
         f"{_HERE}.inspect:container_command",
         "Display detailed information on one or more containers",
@@ -46,6 +50,7 @@ _CONTAINER_VERBS: Modules = {
     "stop": (f"{_HERE}.stop", "Stop one or more running containers"),
     "top": (f"{_HERE}.top", "Display the running processes of a container"),
     "unpause": (f"{_HERE}.unpause", "Unpause all processes within one or more containers"),
+    "update": (f"{_HERE}.update", "Update configuration of one or more containers"),
     "wait": (f"{_HERE}.wait", "Block until one or more containers stop, then print their exit codes"),
 }
 

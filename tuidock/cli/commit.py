@@ -28,7 +28,7 @@ __all__ = ["command"]
     help="Apply Dockerfile instruction to the created image",
 )
 @click.option("-m", "--message", default="", metavar="TEXT", help="Commit message")
-@click.option("-p/-P", "--pause/--no-pause", default=True, help="Pause container during commit (default true)")
+@click.option("-p", "--pause/--no-pause", default=True, help="Pause container during commit (default true)")
 @click.argument("container")
 @click.argument("reference", required=False)
 @pass_invocation

@@ -25,7 +25,11 @@ def split_argument(text: str) -> tuple[str, str]:
 
 @declare(
     "cp",
-    usage="[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n        tuidock cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH",
+    usage=(
+        "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n"
+        "        tuidock cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH\n\n"
+        "'-' is a tar archive on standard input or output."
+    ),
     examples=[
         "tuidock cp web:/etc/nginx/nginx.conf .",
         "tuidock cp site/. web:/srv/www",
@@ -33,7 +37,9 @@ def split_argument(text: str) -> tuple[str, str]:
         "tar -c assets | tuidock cp - web:/srv/www",
     ],
 )
-@click.option("-a", "--archive", is_flag=True, help="Archive mode (copy all uid/gid information)")
+@click.option(
+    "-a", "--archive", is_flag=True, help="Archive mode: keep owners, set-id bits and capabilities of files"
+)
 @click.option("-L", "--follow-link", is_flag=True, help="Always follow symbol link in SRC_PATH")
 @click.option(
     "-q", "--quiet", is_flag=True, help="Suppress progress output during copy, the default without a terminal"
@@ -44,12 +50,7 @@ def split_argument(text: str) -> tuple[str, str]:
 def command(
     invocation: Invocation, archive: bool, follow_link: bool, quiet: bool, source: str, destination: str
 ) -> None:
-    """Copy files/folders between a container and the local filesystem.
-
-    Use '-' as the source to read a tar archive from standard input and extract it to a directory of a
-    container. Use '-' as the destination to stream a tar archive of the source to standard output.
-    Owners become the user who copies (root in the container) unless -a is given.
-    """
+    """Copy files/folders between a container and the local filesystem."""
     from runtime.errors import InvalidInput
 
     if not source:

@@ -13,10 +13,7 @@ __all__ = ["command"]
 @click.argument("container")
 @pass_invocation
 def command(invocation: Invocation, container: str) -> None:
-    """Inspect changes to files or directories on a container's filesystem.
-
-    A is added, C changed, D deleted.
-    """
+    """Inspect changes to files or directories on a container's filesystem (A added, C changed, D deleted)."""
     from tuidock.cli.output import emit
 
     for change in invocation.engine.containers.diff(container):

@@ -38,13 +38,19 @@ def command(invocation: Invocation, path: str | None, container: str) -> None:
         raise InvalidInput(f'invalid output path: "{path}" is a directory', subject=path)
     engine = invocation.engine
     if target.exists() and not target.is_file():
-        with open(path, "wb") as stream, progress("Exporting", quiet=not sys.stderr.isatty()) as (show, cancel):
+        with (
+            open(path, "wb") as stream,
+            progress("Exporting", quiet=not sys.stderr.isatty()) as (show, cancel),
+        ):
             engine.containers.export(container, stream, progress=show, cancel=cancel)
         return
     # Beside the target first and renamed at the end, so that a failure leaves what was there.
     part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with open(part, "xb") as stream, progress("Exporting", quiet=not sys.stderr.isatty()) as (show, cancel):
+        with (
+            open(part, "xb") as stream,
+            progress("Exporting", quiet=not sys.stderr.isatty()) as (show, cancel),
+        ):
             engine.containers.export(container, stream, progress=show, cancel=cancel)
         part.replace(target)
     finally:
