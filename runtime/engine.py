@@ -755,9 +755,10 @@ class System(_Verbs):
 
     def reconcile(self) -> list[str]:
         """Mend what a crash left: statuses, links, addresses, rules, cgroups. What was done, in words."""
+        from runtime.build.sweep import sweep
         from runtime.containers.reconcile import reconcile
 
-        return reconcile(self._context)
+        return [*reconcile(self._context), *sweep(self._context)]
 
     def release(self) -> bool:
         """Give back what this root holds of the kernel (bridges, firewall rules, cgroups) when no container

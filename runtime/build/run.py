@@ -128,13 +128,14 @@ def _make(
         script.write_text(command.script, encoding="utf-8", errors="surrogateescape")
         script.chmod(0o755)
         all_mounts.append(Mount(MountType.BIND, str(script), command.argv[0], read_only=True))
-    variables = {"PATH": DEFAULT_PATH, **environment, **_proxies(work, state), **mounts.environment}
+    variables = {"PATH": DEFAULT_PATH, **environment, **_proxies(work, state)}
     with mounts.locked():
         exit_code = run_ephemeral(
             work.ctx,
             layers=state.layers,
             argv=command.argv,
             env=[f"{name}={value}" for name, value in variables.items()],
+            secret_env=[f"{name}={value}" for name, value in mounts.environment.items()],
             working_dir=state.working_dir,
             user=state.config.user,
             network=network,

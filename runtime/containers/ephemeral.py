@@ -29,6 +29,7 @@ def run_ephemeral(
     argv: Sequence[str],
     upperdir_to: Path,
     env: Sequence[str] = (),
+    secret_env: Sequence[str] = (),
     working_dir: str = "/",
     user: str = "",
     network: str = "bridge",
@@ -42,8 +43,8 @@ def run_ephemeral(
     """The exit code. ``upperdir_to`` must not exist and lie on the file system of the state directory; it is
     made also when the command failed. Raises CommandNotFound, CommandNotRunnable, Cancelled.
 
-    The container is a row like any other, hidden; it names us as its owner, so that whoever finds us dead
-    removes it.
+    ``secret_env`` goes to the process alone and is written nowhere. The container is a row like any other,
+    hidden; it names us as its owner, so that whoever finds us dead removes it.
     """
     config = ContainerConfig(
         image="",
@@ -65,7 +66,7 @@ def run_ephemeral(
     fcntl.flock(owner, fcntl.LOCK_EX)
     try:
         with turn(ctx, container.id):
-            session = start_container(ctx, container, attach=True, attach_stdin=False)
+            session = start_container(ctx, container, attach=True, attach_stdin=False, secret_env=secret_env)
         assert session is not None
         while True:
             if cancel is not None and cancel.is_set():

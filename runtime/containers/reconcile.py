@@ -42,6 +42,21 @@ def repair(ctx: Context) -> None:
     for container_id in alive | seen:
         if not monitor_pid(ctx, container_id):
             _settle_leftover(ctx, container_id)
+    if ctx.db.row("SELECT 1 FROM container WHERE internal = 1 LIMIT 1"):
+        _remove_dead_builds(ctx)
+
+
+def _remove_dead_builds(ctx: Context) -> list[str]:
+    """Containers of builds whose process is gone. What was done, in words."""
+    from runtime.containers.remove import remove
+
+    done = []
+    for container in store.all_containers(ctx.db, internal=True):
+        if container.config.internal and not _owner_alive(ctx, container):
+            with suppress(EngineError):
+                remove(ctx, container.id, force=True)
+                done.append(f"build step {container.short_id}: removed")
+    return done
 
 
 def _settle_leftover(ctx: Context, container_id: str) -> None:
@@ -124,12 +139,7 @@ def reconcile(ctx: Context) -> list[str]:
         if container.state.status.alive and not monitor_pid(ctx, container.id):
             settle_by_id(ctx, container.id)
             done.append(f"container {container.name}: its monitor was dead; marked as exited")
-        elif container.config.internal and not _owner_alive(ctx, container):
-            with suppress(EngineError):
-                from runtime.containers.remove import remove
-
-                remove(ctx, container.id, force=True)
-                done.append(f"build step {container.short_id}: removed")
+    done.extend(_remove_dead_builds(ctx))
     known = {row[0] for row in ctx.db.rows("SELECT id FROM container")}
     for parent in (ctx.paths.containers, ctx.paths.run_containers):
         for directory in parent.iterdir():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -70,11 +71,18 @@ def _wait_for_monitor(ctx: Context, container: Container) -> None:
 
 
 def start_container(
-    ctx: Context, container: Container, *, attach: bool, attach_stdin: bool
+    ctx: Context,
+    container: Container,
+    *,
+    attach: bool,
+    attach_stdin: bool,
+    secret_env: Sequence[str] = (),
 ) -> AttachSession | None:
-    """The start itself; the caller holds the container's turn and knows that nothing runs."""
+    """The start itself; the caller holds the container's turn and knows that nothing runs. ``secret_env`` is
+    added to the environment and not kept."""
     config = container.config
     plan = make_plan(ctx, container)
+    plan["env"] += secret_env
     plan["attach"], plan["attach_stdin"] = attach, attach_stdin and config.open_stdin
     # A trace of this start for whoever finds us dead (reconcile.repair), before anything can be left over.
     ctx.paths.container_run(container.id).mkdir(mode=0o700, exist_ok=True)
