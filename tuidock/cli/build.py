@@ -44,6 +44,7 @@ def parse_build_args(items: tuple[str, ...]) -> dict[str, str]:
 @click.option(
     "-f", "--file", "dockerfile", metavar="PATH", help="Name of the Dockerfile (default: PATH/Dockerfile)"
 )
+@click.option("--add-host", "hosts", multiple=True, metavar="HOST:IP", help="Add a custom host-to-IP mapping")
 @click.option(
     "--build-context", "contexts", multiple=True, metavar="NAME=PATH", help="Additional build contexts"
 )
@@ -76,6 +77,7 @@ def command(
     invocation: Invocation,
     build_args: tuple[str, ...],
     contexts: tuple[str, ...],
+    hosts: tuple[str, ...],
     secrets: tuple[str, ...],
     shm_size: str | None,
     no_cache_filter: tuple[str, ...],
@@ -128,6 +130,7 @@ def command(
         no_cache_filter=no_cache_filter,
         secrets=tuple(_secret(text) for text in secrets),
         build_contexts=parse_labels(contexts),
+        extra_hosts=hosts,
     )
     if shm_size is not None:
         options = replace(options, shm_size=parse_size(shm_size))

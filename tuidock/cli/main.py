@@ -103,6 +103,9 @@ def _own_error(error: Exception, invocation: Invocation) -> int:
 
 def _usage_error(error: click.UsageError) -> int:
     """docker's words: "unknown flag: --foo"; the nearest option and the help's name as the hint."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message())
+        return 0
     path = error.ctx.command_path if error.ctx is not None else "tuidock"
     hint, code = f"see '{path} --help'", _USAGE_ERROR
     if isinstance(error, click.NoSuchOption):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,7 @@ def command(
         with CidFile(cidfile) as tell:
             container = engine.containers.run(config, name=name)
             tell(container.id)
+        _warn(container.state.warnings)
         click.echo(container.id)
         return
     check_terminal(config.tty, config.open_stdin)
@@ -73,7 +75,9 @@ def _foreground(
     sig_proxy: bool,
     options: dict[str, object],
 ) -> int:
+    from runtime.model.container import Resources
     from tuidock.cli.detach_keys import DEFAULT, parse_detach_keys
+    from tuidock.cli.output import binary_size
     from tuidock.cli.terminal import bridge
 
     keys = DEFAULT if detach_keys is None else parse_detach_keys(detach_keys)
@@ -93,6 +97,11 @@ def _foreground(
                 engine.containers.remove(container.id, force=True, volumes=True)
         raise
     assert session is not None
+    if config.resources != Resources():
+        from runtime.errors import NotFound
+
+        with suppress(NotFound):  # it may have ended and removed itself already
+            _warn(engine.containers.get(container.id).state.warnings)
     code = bridge(
         session,
         stdin=stdin,
@@ -105,10 +114,16 @@ def _foreground(
         limit = config.resources.memory
         click.echo(
             f"tuidock: {container.name} ran out of memory and was killed"
-            + (f" (limit {limit >> 20} MiB)" if limit else ""),
+            + (f" (limit {binary_size(limit)})" if limit else ""),
             err=True,
         )
     return code
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    """Limits that this machine cannot hold: the container runs without them."""
+    for text in warnings:
+        click.echo(f"WARNING: {text}", err=True)
 
 
 def configure(
