@@ -68,6 +68,7 @@ async def test_events_of_others_figures_and_pages(engine: Engine, busybox: str) 
         await screen.shows("COLOUR=blue")
         await screen.press("right_square_bracket")
         await screen.shows("CMD")
+        await screen.press("right_square_bracket")
         busy = ContainerConfig(
             image=busybox, cmd=("sh", "-c", BUSY), network_mode="none", resources=Resources(cpus=0.3)
         )
