@@ -3,6 +3,7 @@ start of their command, since they have no library in our process."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -14,50 +15,54 @@ from bench.peers import IMAGE, Peer
 
 __all__ = ["measure"]
 
-SCRIPT = "echo > /bench/fifo"
-
 
 def measure(peers: Mapping[str, Peer], scratch: Path, runs: int) -> list[Row]:
     from runtime.engine import Engine
     from runtime.model.container import ContainerConfig, Mount, MountType
 
-    shared = scratch / "fifo"
+    shared = scratch / "pipes"
     shared.mkdir()
-    os.mkfifo(shared / "fifo")
+    numbers = itertools.count()
     mount = Mount(MountType.BIND, str(shared), "/bench")
-    config = ContainerConfig(
-        image=IMAGE, cmd=("/bin/busybox", "sh", "-c", SCRIPT), mounts=(mount,), auto_remove=True
-    )
     engine = Engine(peers["tuidock"].env["TUIDOCK_ROOT"])
     engine.warm()
 
-    def command(peer: Peer) -> Callable[[], float]:
-        options = ("-d", "--rm", "-v", f"{shared}:/bench")
-        return lambda: _until_written(shared / "fifo", lambda: peer.run(*options, IMAGE, "sh", "-c", SCRIPT))
+    def ours(script: str) -> None:
+        config = ContainerConfig(image=IMAGE, cmd=("sh", "-c", script), mounts=(mount,), auto_remove=True)
+        engine.containers.run(config)
 
-    samplers = {name: command(peer) for name, peer in peers.items() if name != "tuidock"}
-    samplers["tuidock"] = lambda: _until_written(shared / "fifo", lambda: engine.containers.run(config))
+    def theirs(peer: Peer) -> Callable[[str], object]:
+        return lambda script: peer.run("-d", "--rm", "-v", f"{shared}:/bench", IMAGE, "sh", "-c", script)
+
+    starters: dict[str, Callable[[str], object]] = {
+        name: ours if name == "tuidock" else theirs(peer) for name, peer in peers.items()
+    }
+
+    def sampler(start: Callable[[str], object]) -> Callable[[], float]:
+        return lambda: _until_written(shared / f"pipe{next(numbers)}", start)
+
     try:
-        figures = interleave(samplers, runs)
+        figures = interleave({name: sampler(start) for name, start in starters.items()}, runs)
     finally:
         engine.close()
     return [Row("`Engine.containers.run` to the first instruction, bridge, warm", "ms", figures)]
 
 
-def _until_written(fifo: Path, start: Callable[[], object]) -> float:
-    """Milliseconds until the container's shell has opened the pipe for writing."""
+def _until_written(pipe: Path, start: Callable[[str], object]) -> float:
+    """Milliseconds until the container's shell has written to a pipe of its own."""
+    os.mkfifo(pipe)
     arrived: list[float] = []
 
     def read() -> None:
-        with fifo.open("rb") as pipe:
-            pipe.read(1)
-            arrived.append(time.perf_counter())
+        with pipe.open("rb", buffering=0) as file:
+            if file.read(1):
+                arrived.append(time.perf_counter())
 
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
     started = time.perf_counter()
-    start()
+    start(f"echo > /bench/{pipe.name}")
     reader.join(30)
     if not arrived:
-        raise RuntimeError("the container did not run within 30 s")
+        raise RuntimeError("the container did not write within 30 s")
     return (arrived[0] - started) * 1000
