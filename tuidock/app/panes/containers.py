@@ -46,7 +46,8 @@ def _cells(item: object, board: Board) -> tuple[Cell, ...]:
     container = cast("Container", item)
     rates = board.rates(container)
     history = board.histories.get(container.id)
-    image = board.image_names.get(container.image_id) or familiar(container.config.image)
+    named = container.config.image
+    image = board.image_names.get(container.image_id, named) if named.startswith("sha256:") else named
     graph = ""
     if rates is not None and history is not None:
         recent = history.cpu.last(GRAPH * 2)
@@ -58,7 +59,7 @@ def _cells(item: object, board: Board) -> tuple[Cell, ...]:
         cell(graph, "cpu"),
         cell(size(rates.memory) if rates is not None else ""),
         cell(ports(container.ports), "link"),
-        cell(image, "dim"),
+        cell(familiar(image), "dim"),
     )
 
 
