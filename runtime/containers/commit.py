@@ -19,12 +19,14 @@ from runtime.context import Context
 from runtime.errors import Cancelled, Conflict, Failed, NotFound
 from runtime.images.changes import apply_changes
 from runtime.images.create import create_image
-from runtime.images.layers import LayerInfo, adopt_layer, temporary_directory
+from runtime.images.layer_view import LayerView
+from runtime.images.layers import LayerInfo, adopt_layer, layer_paths, temporary_directory
 from runtime.images.leases import lease
 from runtime.images.list import get_image
 from runtime.images.pack import TarStream
 from runtime.images.reference import Reference
 from runtime.images.tar_reader import TarReader
+from runtime.images.trees import OPAQUE
 from runtime.images.unpack import unpack
 from runtime.kernel.tree import remove_tree
 from runtime.model.container import Container, ContainerStatus, MountType
@@ -33,6 +35,9 @@ from runtime.model.image import HistoryEntry, Image, ImageConfig
 from runtime.store import containers as store
 
 __all__ = ["commit"]
+
+_PARENTS = ("/dev", "/etc", "/sys", "/sys/fs")
+"""Directories of the places that we mount on."""
 
 
 def commit(
@@ -153,7 +158,7 @@ def _copy(ctx: Context, container: Container, cancel: CancelEvent | None) -> Pat
     upper = open_upper(ctx, container)
     try:
         unpack(TarReader(TarStream(tree_tar(upper, b"", Packing(layer=True, check=check)))), scratch)
-        _drop_mount_points(scratch, "")
+        _drop_mount_points(scratch, "", LayerView(layer_paths(ctx, container.layers)))
     except OSError as error:
         remove_tree(str(scratch))
         raise Failed(f"cannot read the changes of container {container.name}: {error}") from error
@@ -165,8 +170,9 @@ def _copy(ctx: Context, container: Container, cancel: CancelEvent | None) -> Pat
     return scratch
 
 
-def _drop_mount_points(directory: Path, path: str) -> None:
-    """In the private copy, which nobody else changes: a directory's time stays when something goes."""
+def _drop_mount_points(directory: Path, path: str, lower: LayerView) -> None:
+    """In the private copy, which nobody else changes. A directory that is there for them alone goes too; one
+    that stays keeps its time."""
     with os.scandir(directory) as entries:
         found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
     before = directory.stat()
@@ -174,9 +180,10 @@ def _drop_mount_points(directory: Path, path: str) -> None:
     for name, info in found:
         inside, place = f"{path}/{name}", directory / name
         if stat.S_ISDIR(info.st_mode):
-            if inside in ("/dev", "/etc", "/sys", "/sys/fs"):
-                _drop_mount_points(place, inside)
-            if is_mount_point(inside, info, empty=not any(place.iterdir())):
+            if inside in _PARENTS:
+                _drop_mount_points(place, inside, lower)
+            empty = not any(place.iterdir())
+            if is_mount_point(inside, info, empty=empty) or (empty and _is_bare(place, inside, lower)):
                 place.rmdir()
                 changed = True
         elif is_mount_point(inside, info, empty=True):
@@ -184,6 +191,16 @@ def _drop_mount_points(directory: Path, path: str) -> None:
             changed = True
     if changed:
         os.utime(directory, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _is_bare(directory: Path, path: str, lower: LayerView) -> bool:
+    """An emptied directory that says nothing: the image has it, with the same owner and mode."""
+    node = lower.lookup(path, follow=False)
+    info = directory.stat()
+    if node is None or not node.is_directory or OPAQUE in os.listxattr(directory):
+        return False
+    kept = (node.stat.st_mode, node.stat.st_uid, node.stat.st_gid)
+    return path in _PARENTS and kept == (info.st_mode, info.st_uid, info.st_gid)
 
 
 def _adopt(ctx: Context, scratch: Path, cancel: CancelEvent | None) -> LayerInfo | None:
