@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from fake_engine import FakeEngine, FakeWorld, demo_world
-from screen import FakeScreen
-
+from tests.tui.fake_engine import FakeEngine, FakeWorld, demo_world
+from tests.tui.screen import FakeScreen
 from tuidock.app.app import Tuidock
 
 

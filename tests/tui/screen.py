@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from fake_engine import FakeWorld
 from textual.pilot import Pilot
 
+from tests.tui.fake_engine import FakeWorld
 from tuidock.app.app import Tuidock
 
 __all__ = ["FakeScreen", "Screen"]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fake_engine import FakeWorld, container
 
 from runtime.errors import Conflict, InvalidInput
 from runtime.model.container import ContainerStatus, PortBinding
+from tests.tui.fake_engine import FakeWorld, container
 
 Open = Callable[..., Any]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_engine import FakeEntry, FakeWorld
 
+from tests.tui.fake_engine import FakeEntry, FakeWorld
 from tuidock.app import ansi
 from tuidock.app.logstore import LogStore
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fake_engine import FakeWorld, container
 
 from runtime.model.container import ContainerStatus, HealthState
+from tests.tui.fake_engine import FakeWorld, container
 
 Open = Callable[..., Any]
 

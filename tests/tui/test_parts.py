@@ -11,11 +11,11 @@ import time
 from array import array
 
 import pytest
-from fake_engine import container
 
 from runtime.errors import InvalidInput
 from runtime.model.container import ContainerState, ContainerStatus, PortBinding
 from runtime.model.stats import ContainerStats
+from tests.tui.fake_engine import container
 from tuidock.app import braille, terminal, wording
 from tuidock.app.board import Board, History, Series, Snapshot
 from tuidock.app.commandline import run_request, split

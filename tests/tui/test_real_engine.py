@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from screen import Screen
 
 from runtime.engine import Engine
 from runtime.model.container import ContainerConfig, ContainerStatus, Resources
+from tests.tui.screen import Screen
 from tuidock.app.app import Tuidock
 
 pytestmark = pytest.mark.engine

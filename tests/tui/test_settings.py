@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fake_engine import FakeEngine, FakeWorld
 
 from runtime.errors import InvalidInput
+from tests.tui.fake_engine import FakeEngine, FakeWorld
 from themes import ROLES, load_all
 from tuidock.app import keys
 from tuidock.app.app import Tuidock
