@@ -5,11 +5,13 @@ These tests are about the interface; that the verbs do what they say is proved b
 
 from __future__ import annotations
 
+import builtins
 import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from runtime.containers.logs import LogEntry
 from runtime.engine import Engine
 from runtime.errors import Conflict, NotFound
 from runtime.model.container import (
@@ -31,11 +33,7 @@ NOW = 1_790_000_000_000_000_000
 MIB = 1 << 20
 
 
-@dataclass(frozen=True)
-class FakeEntry:
-    time: int
-    stream: int
-    line: bytes
+FakeEntry = LogEntry
 
 
 class FakeFollower:
@@ -168,12 +166,12 @@ class _Containers:
             "State": {"Status": found.state.status, "Pid": 1234},
         }
 
-    def top(self, reference: str) -> list[dict[str, str]]:
+    def top(self, reference: str) -> builtins.list[dict[str, str]]:
         self._world.find(reference)
         row = {"UID": "root", "PID": "4711", "PPID": "4700", "TIME": "00:00:01", "CMD": "python3 app.py"}
         return [row]
 
-    def stats(self, references: list[str] | None = None) -> list[ContainerStats]:
+    def stats(self, references: builtins.list[str] | None = None) -> builtins.list[ContainerStats]:
         now = time.time_ns()
         found = []
         for each in self._world.containers.values():
@@ -240,7 +238,7 @@ class _Images:
     def inspect(self, reference: str) -> dict[str, Any]:
         return {"RepoTags": [reference]}
 
-    def remove(self, reference: str, *, force: bool = False) -> list[dict[str, str]]:
+    def remove(self, reference: str, *, force: bool = False) -> builtins.list[dict[str, str]]:
         self._world.calls.append(("rmi", reference))
         if ("rmi", reference) in self._world.failures:
             raise self._world.failures["rmi", reference]

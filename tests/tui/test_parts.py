@@ -59,7 +59,8 @@ def sample(seconds: float, cpu: float, **figures: int) -> ContainerStats:
 def test_rates() -> None:
     history = History()
     history.add(sample(10, 1.0, network_rx=1000))
-    assert history.rates is None
+    nothing = history.rates
+    assert nothing is None
     history.add(sample(12, 2.0, network_rx=3000))
     assert history.rates is not None
     assert history.rates.cpu == pytest.approx(50)
@@ -180,6 +181,7 @@ class EchoSession:
     """Says back what is written, until it reads a D."""
 
     tty = True
+    oom_killed = False
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
