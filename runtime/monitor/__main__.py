@@ -63,10 +63,10 @@ def starter() -> None:
     """Until whoever we serve closes its end."""
     import _signal
     import _socket
-    import array
     import gc
 
     import runtime.monitor.supervise  # noqa: F401 - loaded here so that every fork has it
+    from runtime.monitor import wire
 
     _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     server = _socket.socket(fileno=3)
@@ -76,7 +76,7 @@ def starter() -> None:
         data, ancillary, _flags, _address = server.recvmsg(16, 64, _socket.MSG_CMSG_CLOEXEC)
         if not data:
             return
-        handed = array.array("i", ancillary[0][2])[0]
+        handed = wire.unpack_fds(ancillary[0][2])[0]
         if os.fork() == 0:
             os.setsid()
             os.dup2(handed, 3)

@@ -22,9 +22,10 @@ _BACKLOG = 1 << 20
 
 
 class Client:
-    """One connection. ``attached`` sees the output; ``process`` is the pid of an exec that it began."""
+    """One connection. ``attached`` sees the output; ``process`` is the pid of an exec that it began;
+    ``on_gone`` is called when it goes away, however that comes."""
 
-    __slots__ = ("attached", "buffer", "finished", "out", "process", "sock", "stdin", "waiting")
+    __slots__ = ("attached", "buffer", "finished", "on_gone", "out", "process", "sock", "stdin", "waiting")
 
     def __init__(self, sock: _socket.socket) -> None:
         self.sock = sock
@@ -35,6 +36,7 @@ class Client:
         self.process = 0
         self.waiting = False
         self.finished = False
+        self.on_gone: Callable[[], None] | None = None
 
 
 class Clients:
@@ -110,6 +112,8 @@ class Clients:
         client.sock.close()
         self._measure()
         self._gone(client)
+        if client.on_gone is not None:
+            client.on_gone()
 
     def send(self, client: Client, kind: bytes, payload: bytes = b"") -> None:
         client.out += wire.frame(kind, payload)

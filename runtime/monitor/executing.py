@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import _signal as signal  # the C module: the Python one costs enum
 import _socket
-import array
 import marshal
 import os
 
 from runtime import cgroups
 from runtime.kernel import namespaces, syscalls, terminals
-from runtime.monitor import credentials, process
+from runtime.monitor import credentials, process, wire
 from runtime.monitor.loop import READ, Loop
 
 TYPE_CHECKING = False
@@ -84,7 +83,7 @@ def _hear(loop: Loop, execution: Execution) -> None:
         data, ancillary = b"", []
     for level, kind, payload in ancillary:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-            execution.master = array.array("i", payload)[0]
+            execution.master = wire.unpack_fds(payload)[0]
     if data.startswith(b"F"):
         execution.error = marshal.loads(data[1:])
     if not data:
@@ -141,7 +140,7 @@ def _terminal(request: Request, sync: _socket.socket) -> None:
     rows, columns = request["window"]
     if rows and columns:
         terminals.set_window_size(master, rows, columns)
-    sync.sendmsg([b"T"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [master]))])
+    sync.sendmsg([b"T"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, wire.pack_fds([master]))])
     os.close(master)
     terminals.make_controlling(slave)
     for target in range(3):

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import _signal as signal  # the C module: the Python one costs enum
 import _socket
-import array
 import marshal
 import os
 import sys
 
 from runtime import cgroups
 from runtime.kernel import mounts, namespaces, syscalls, terminals
-from runtime.monitor import credentials, init
+from runtime.monitor import credentials, init, wire
 from runtime.monitor.credentials import Refused
 
 TYPE_CHECKING = False
@@ -115,7 +114,7 @@ def _terminal(plan: Plan, sync: _socket.socket, rootfs: str) -> None:
     rows, columns = plan["window"]
     if rows and columns:
         terminals.set_window_size(master, rows, columns)
-    sync.sendmsg([b"T"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [master]))])
+    sync.sendmsg([b"T"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, wire.pack_fds([master]))])
     os.close(master)
     terminals.make_controlling(slave)
     for target in range(3):

@@ -28,7 +28,9 @@ __all__ = [
 
 _EVENT = (
     "INSERT INTO event (time, type, action, actor, attributes)"
-    " SELECT ?, 'container', ?, id, json_set(?, '$.name', name, '$.image', json_extract(config, '$.image'))"
+    " SELECT ?, 'container', ?, id, json_set("
+    "json_patch(coalesce(json_extract(config, '$.labels'), '{}'), ?),"
+    " '$.name', name, '$.image', json_extract(config, '$.image'))"
     " FROM container WHERE id = ? AND internal = 0"
 )
 

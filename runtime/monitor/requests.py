@@ -60,6 +60,7 @@ class Requests:
         client.waiting = True
 
     def op_pause(self, client: Client, fields: Request) -> None:
+        """With ``hold`` only as long as the client is there: one that is killed leaves nothing frozen."""
         monitor = self._monitor
         if not monitor.pid:
             monitor.clients.reply(client, {"error": "the container is restarting", "code": 1})
@@ -68,14 +69,19 @@ class Requests:
             monitor.cgroup.freeze(monitor.plan["cgroup"])
             monitor.paused = True
             record.in_child(record.status, monitor.plan["db"], monitor.plan["id"], "paused", "pause")
+            if fields.get("hold"):
+                client.on_gone = self._unpause
         self._ok(client)
 
     def op_unpause(self, client: Client, fields: Request) -> None:
+        self._unpause()
+        self._ok(client)
+
+    def _unpause(self) -> None:
         monitor = self._monitor
         if monitor.paused:
             monitor.thaw()
             record.in_child(record.status, monitor.plan["db"], monitor.plan["id"], "running", "unpause")
-        self._ok(client)
 
     def op_update(self, client: Client, fields: Request) -> None:
         monitor = self._monitor

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _signal as signal  # the C module: the Python one costs enum
 import _socket
-import array
 import marshal
 import os
 import struct
@@ -182,7 +181,7 @@ class Monitor:
                     if self.plan["connect"]:
                         self._tell_starter({"op": "netns"}, [self.netns])
             elif kind == b"T":
-                master = array.array("i", ancillary[0][2])[0]
+                master = wire.unpack_fds(ancillary[0][2])[0]
                 self.streams.take({master: 1}, master, True)
             elif kind == b"R":
                 return None

@@ -22,7 +22,6 @@ kind  direction  payload
 from __future__ import annotations
 
 import _socket
-import array
 import marshal
 import os
 import struct
@@ -43,9 +42,11 @@ __all__ = [
     "connect",
     "frame",
     "listen",
+    "pack_fds",
     "receive",
     "request",
     "send_with_fds",
+    "unpack_fds",
 ]
 
 REQUEST = b"?"
@@ -106,14 +107,23 @@ class FrameBuffer:
         return fds
 
 
+def pack_fds(fds: list[int]) -> bytes:
+    """SCM_RIGHTS (unix(7)). Not with ``array``, which loads ``collections``: a quarter of a megabyte each."""
+    return struct.pack(f"{len(fds)}i", *fds)
+
+
+def unpack_fds(payload: bytes) -> tuple[int, ...]:
+    """The whole descriptors in an SCM_RIGHTS message."""
+    count = len(payload) // 4
+    return struct.unpack(f"{count}i", payload[: count * 4])
+
+
 def receive(sock: _socket.socket, buffer: FrameBuffer, size: int = 1 << 16) -> bool:
     """One read of the socket into ``buffer``; False at its end. Raises BlockingIOError when empty."""
     data, ancillary, _flags, _address = sock.recvmsg(size, 256, _socket.MSG_CMSG_CLOEXEC)
     for level, kind, payload in ancillary:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-            fds = array.array("i")
-            fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
-            buffer.fds.extend(fds)
+            buffer.fds.extend(unpack_fds(payload))
     if not data:
         return False
     buffer.feed(data)
@@ -122,7 +132,7 @@ def receive(sock: _socket.socket, buffer: FrameBuffer, size: int = 1 << 16) -> b
 
 def send_with_fds(sock: _socket.socket, data: bytes, fds: list[int]) -> None:
     """All of ``data``, the descriptors with its first byte. The socket must be blocking."""
-    ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pack_fds(fds))] if fds else []
     sent = sock.sendmsg([data], ancillary)
     if sent < len(data):
         sock.sendall(data[sent:])

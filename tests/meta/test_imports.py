@@ -16,7 +16,18 @@ SLOW = frozenset(
 """Each costs a command 10 ms or more; they are loaded by the verbs that need them."""
 BIG = frozenset(
     [
-        *("asyncio", "contextlib", "dataclasses", "enum", "json", "logging", "pathlib", "re"),
+        *(
+            "array",
+            "asyncio",
+            "collections",
+            "contextlib",
+            "dataclasses",
+            "enum",
+            "json",
+            "logging",
+            "pathlib",
+            "re",
+        ),
         *("subprocess", "tempfile", "typing"),
     ]
 )
