@@ -201,5 +201,5 @@ async def test_a_flood_does_not_freeze(open_screen: Open, world: FakeWorld) -> N
             screen.app.log_view.pump()
             slowest = max(slowest, time.thread_time() - used)
             await screen.pilot.pause(0.01)
-        assert slowest < 0.25, "seconds of this thread's time in one look"
+        assert slowest < 1.0, "seconds of this thread's time in one look"
         assert screen.app.log_view.store.held <= 50_000

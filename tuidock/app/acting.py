@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runtime.errors import NotFound
+from runtime.errors import InvalidInput, NotFound
 from tuidock.app.actions import Action, Subject, project_of
 from tuidock.app.messages import Begun, Done, Failed, Stepped
 from tuidock.app.screens.confirm import Confirm
@@ -36,6 +36,22 @@ class Acting:
         self._app = app
         self._engine = engine
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def prune(self, what: str) -> None:
+        """Remove what nobody uses, after a question. Raises InvalidInput for anything but a kind of thing."""
+        calls: dict[str, Callable[[], str]] = {
+            "images": lambda: _pruned(len(self._engine.images.prune()[0]), "images"),
+            "networks": lambda: _pruned(len(self._engine.networks.prune()), "networks"),
+            "volumes": lambda: _pruned(len(self._engine.volumes.prune()[0]), "volumes"),
+        }
+        if what not in calls:
+            raise InvalidInput("prune: what?", hint="prune images, prune networks or prune volumes")
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.call(f"cannot prune {what}", calls[what])
+
+        self._app.push_screen(Confirm(f"Remove all unused {what}?"), answered)
 
     def act(self, action: Action, subjects: Sequence[Subject]) -> None:
         """Do it to all of them that it applies to; says why to none."""
@@ -133,3 +149,7 @@ class Acting:
                 post(Done((), text))
 
         self._app.in_thread(run)
+
+
+def _pruned(count: int, what: str) -> str:
+    return f"removed {count} unused {what}"

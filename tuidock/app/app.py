@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.containers import Horizontal, Vertical
-from textual.filter import Monochrome, NoColor
 from textual.widget import Widget
 
-from runtime.errors import InvalidInput
 from tuidock.app import keys as keytable
 from tuidock.app.acting import THREADS, Acting
 from tuidock.app.actions import ACTIONS
@@ -30,10 +28,9 @@ from tuidock.app.offering import key_bar, menu_choices
 from tuidock.app.palette import Everything
 from tuidock.app.panes import PANES
 from tuidock.app.prompting import Prompting, save_lines
-from tuidock.app.screens.confirm import Confirm
 from tuidock.app.screens.help import Help
 from tuidock.app.screens.menu import Menu
-from tuidock.app.themes import DEFAULT, DEFAULT_WITHOUT_COLOUR, load_themes
+from tuidock.app.themed import ThemedApp
 from tuidock.app.visiting import Visiting
 from tuidock.app.widgets.bars import KeyBar, Prompt, StatusBar
 from tuidock.app.widgets.detail import Detail
@@ -53,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["Tuidock"]
 
 
-class Tuidock(App[int], inherit_bindings=False):
+class Tuidock(ThemedApp, inherit_bindings=False):
     """``focus_project`` is selected at first, when it is there. Raises InvalidInput for settings (``tui:``)
     that name an unknown theme, key or profile."""
 
@@ -64,7 +61,6 @@ class Tuidock(App[int], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = True
 
     def __init__(self, engine: Engine, *, focus_project: str | None = None, theme: str | None = None) -> None:
-        self.themes = load_themes()
         super().__init__()
         settings = engine.context.config.tui
         self.engine = engine
@@ -89,44 +85,7 @@ class Tuidock(App[int], inherit_bindings=False):
         self._slots = threading.BoundedSemaphore(THREADS)
         self._keymap_changes = keytable.keymap(settings)
         self.set_keymap(self._keymap_changes)
-        self._use_themes(theme or str(settings.get("theme", "")))
-
-    # -- themes
-
-    def _use_themes(self, wanted: str) -> None:
-        for builtin in list(self.available_themes):
-            self.unregister_theme(builtin)
-        for theme in self.themes:
-            self.register_theme(theme)
-        if self.no_color:
-            self._filters = [NoColor() if isinstance(each, Monochrome) else each for each in self._filters]
-        if wanted and wanted not in self.theme_names:
-            raise InvalidInput(
-                f"tui: unknown theme {wanted!r}",
-                hint=f"themes: {', '.join(self.theme_names)}",
-                subject="theme",
-            )
-        self.theme = wanted or (DEFAULT_WITHOUT_COLOUR if self.no_color else DEFAULT)
-
-    @property
-    def theme_names(self) -> list[str]:
-        return [theme.name for theme in self.themes]
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return dict(self.themes[0].variables)
-
-    def choose_theme(self, name: str) -> None:
-        """Raises InvalidInput for one that does not exist."""
-        if name not in self.theme_names:
-            raise InvalidInput(
-                f"there is no theme {name!r}", hint=f"themes: {', '.join(self.theme_names)}", subject=name
-            )
-        self.theme = name
-        self.tell(f"theme {name}", "")
-
-    def action_next_theme(self) -> None:
-        names = self.theme_names
-        self.choose_theme(names[(names.index(self.theme) + 1) % len(names)])
+        self.use_theme(theme or str(settings.get("theme", "")))
 
     # -- the screen
 
@@ -487,22 +446,6 @@ class Tuidock(App[int], inherit_bindings=False):
         else:
             self.tell("mark rows with Space or V first", "warn")
 
-    def prune(self, what: str) -> None:
-        """Remove what nobody uses, after a question. Raises InvalidInput for anything but a kind of thing."""
-        calls: dict[str, Callable[[], str]] = {
-            "images": lambda: _pruned(len(self.engine.images.prune()[0]), "images"),
-            "networks": lambda: _pruned(len(self.engine.networks.prune()), "networks"),
-            "volumes": lambda: _pruned(len(self.engine.volumes.prune()[0]), "volumes"),
-        }
-        if what not in calls:
-            raise InvalidInput("prune: what?", hint="prune images, prune networks or prune volumes")
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.acting.call(f"cannot prune {what}", calls[what])
-
-        self.push_screen(Confirm(f"Remove all unused {what}?"), answered)
-
     def act_in_list(self, action: str) -> None:
         """Run an action string as if its key was pressed in the list."""
         self.call_later(self.run_action, action, self.last_list)
@@ -561,7 +504,3 @@ class Tuidock(App[int], inherit_bindings=False):
             return f"saved {len(message.lines):,} lines to {path}"
 
         self.acting.call(f"cannot save {path.name}", save)
-
-
-def _pruned(count: int, what: str) -> str:
-    return f"removed {count} unused {what}"

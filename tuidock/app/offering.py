@@ -94,7 +94,7 @@ def palette_entries(app: Tuidock) -> list[tuple[str, str, Callable[[], None]]]:
     for theme in app.theme_names:
         entries.append((f"Theme: {theme}", "Colours", _call(app.choose_theme, theme)))
     for what in ("images", "networks", "volumes"):
-        entries.append((f"Prune unused {what}", "Asks first", _call(app.prune, what)))
+        entries.append((f"Prune unused {what}", "Asks first", _call(app.acting.prune, what)))
     return entries
 
 

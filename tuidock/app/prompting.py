@@ -111,7 +111,7 @@ class Prompting:
         elif word == "filter":
             self._filter(" ".join(rest))
         elif word == "prune":
-            app.prune(rest[0] if rest else "")
+            app.acting.prune(rest[0] if rest else "")
         elif any(action.id == word for action in ACTIONS):
             app.action_verb(word)
         else:
