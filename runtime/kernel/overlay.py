@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 
 from runtime.kernel import filesystems, syscalls
@@ -40,14 +39,10 @@ def mount_overlay(
             if not upper:
                 filesystems.set_attributes(mount_fd, syscalls.MS_RDONLY, recursive=False)
         else:
-            try:
-                mount_fd = _overlay(lowerdirs, upper, work, volatile, what)
-            except syscalls.SyscallError as error:
-                # Before 6.5 the kernel wants all layers in one string, and says so only in this way.
-                if error.errno != errno.EINVAL:
-                    raise
-                _classic_or(error, lowerdirs, upper, work, volatile, target)
+            if not _takes_layers_one_by_one():
+                _classic(lowerdirs, upper, work, volatile, target)
                 return
+            mount_fd = _overlay(lowerdirs, upper, work, volatile, what)
         try:
             filesystems.attach(mount_fd, target_fd, what)
         finally:
@@ -97,19 +92,11 @@ def _relative(
     )
 
 
-def _classic_or(
-    first: syscalls.SyscallError,
-    lowerdirs: Sequence[str],
-    upper: str | None,
-    work: str | None,
-    volatile: bool,
-    target: str,
-) -> None:
-    """:func:`_classic`; when that fails too, the first error is raised, which has the kernel's words."""
-    try:
-        _classic(lowerdirs, upper, work, volatile, target)
-    except syscalls.SyscallError as error:
-        raise (first if error.errno == errno.EINVAL else error) from None
+def _takes_layers_one_by_one() -> bool:
+    """Since Linux 6.5. Trying it out on an older kernel would write an error to its log at every start."""
+    major, _dot, rest = os.uname().release.partition(".")
+    minor = rest.partition(".")[0].partition("-")[0]
+    return (int(major), int(minor) if minor.isdigit() else 0) >= (6, 5)
 
 
 def _classic(
