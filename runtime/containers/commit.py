@@ -6,13 +6,11 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from runtime.containers.control import turn
-from runtime.containers.pause import pause as pause_verb
-from runtime.containers.pause import unpause
+from runtime.containers.control import connect, read_reply, turn
 from runtime.containers.tree_tar import Packing, tree_tar
 from runtime.containers.upper import is_mount_point, open_upper
 from runtime.context import Context
@@ -32,6 +30,7 @@ from runtime.kernel.tree import remove_tree
 from runtime.model.container import Container, ContainerStatus, MountType
 from runtime.model.event import CancelEvent
 from runtime.model.image import HistoryEntry, Image, ImageConfig
+from runtime.monitor import wire
 from runtime.store import containers as store
 
 __all__ = ["commit"]
@@ -133,18 +132,27 @@ def _config(container: Container, image: Image | None) -> ImageConfig:
 
 @contextmanager
 def _still(ctx: Context, container: Container, wanted: bool) -> Iterator[None]:
-    """Paused, if it runs and that is wanted, and as before afterwards."""
-    paused = False
-    if wanted and container.state.status is ContainerStatus.RUNNING:
-        with suppress(Conflict):  # it has just ended, or somebody else paused it
-            pause_verb(ctx, container.id)
-            paused = True
-    try:
+    """Paused, if it runs and that is wanted, and as before afterwards, also when we are killed: the monitor
+    holds it for as long as we stay connected."""
+    if not wanted or container.state.status is not ContainerStatus.RUNNING:
         yield
+        return
+    try:
+        sock = connect(ctx, container)
+    except Conflict:  # it has just ended
+        yield
+        return
+    buffer = wire.FrameBuffer()
+    try:
+        sock.sendall(wire.request({"op": "pause", "hold": True}))
+        reply = read_reply(sock, buffer)
+        if "error" in reply:
+            raise Failed(f"cannot pause container {container.name}: {reply['error']}", subject=container.name)
+        yield
+        sock.sendall(wire.request({"op": "unpause"}))
+        read_reply(sock, buffer)
     finally:
-        if paused:
-            with suppress(Conflict):
-                unpause(ctx, container.id)
+        sock.close()
 
 
 def _copy(ctx: Context, container: Container, cancel: CancelEvent | None) -> Path:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from runtime.containers.upper import is_mount_point, open_upper
 from runtime.context import Context
+from runtime.errors import Failed
 from runtime.images.layer_view import LayerView, Node, is_whiteout
 from runtime.images.layers import layer_paths
 from runtime.store import containers as store
@@ -19,6 +20,7 @@ from runtime.store import containers as store
 __all__ = ["Change", "diff"]
 
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAX_DEPTH = 250
 _OPAQUE = "trusted.overlay.opaque"
 
 
@@ -31,7 +33,7 @@ class Change:
 
 
 def diff(ctx: Context, reference: str) -> list[Change]:
-    """In the order of a walk, names sorted. Raises NotFound."""
+    """In the order of a walk, names sorted. Raises NotFound, Failed for what is nested absurdly deep."""
     container = store.find(ctx.db, reference)
     walk = _Walk(LayerView(layer_paths(ctx, container.layers)))
     top = open_upper(ctx, container)
@@ -50,6 +52,8 @@ class _Walk:
     def directory(self, fd: int, path: str, below: Node | None) -> bool:
         """Compare the entries of ``fd``, an upper directory, with the image's ``below``; whether there was
         nothing to tell but places that we mount on."""
+        if path.count("/") > _MAX_DEPTH:
+            raise Failed(f"directories are nested more than {_MAX_DEPTH} deep", subject=path)
         only_ours = True
         names = set(os.listdir(fd))
         hidden = below if below is not None and below.is_directory and _is_opaque(fd) else None

@@ -42,9 +42,9 @@ def remove(ctx: Context, reference: str, *, force: bool = False, volumes: bool =
 def erase(ctx: Context, container: Container, *, volumes: bool = False) -> None:
     """What is left of a container that does not run; the caller holds its turn."""
     with ctx.db.write() as tx:
-        store.delete(tx, container.id)
         if not container.config.internal:
             tx.event("container", "destroy", container.id, name=container.name, image=container.config.image)
+        store.delete(tx, container.id)
     for directory in (ctx.paths.container_run(container.id), ctx.paths.container(container.id)):
         try:
             remove_tree(str(directory))

@@ -22,6 +22,7 @@ __all__ = ["KERNEL_FILESYSTEMS", "Packing", "is_kernel_file", "tree_tar"]
 
 _CHUNK = 1 << 18
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAX_DEPTH = 250
 _OVERLAY = "trusted.overlay."
 _OPAQUE = "trusted.overlay.opaque"
 
@@ -61,12 +62,19 @@ def tree_tar(top: int, name: bytes, packing: Packing = Packing()) -> Iterator[by
     """The archive in pieces: what ``top`` (O_PATH, stays open) is under ``name``, and all below it. With an
     empty ``name`` the directory's entries without itself. Sockets are left out, as tar does.
 
-    Raises Failed for a file that shrinks while it is read, OSError.
+    Raises Failed for what cannot be read, also for a file that shrinks meanwhile.
     """
-    packer = _Packer(packing)
+    pieces = _Packer(packing).pack(top, name)
     pending: list[bytes] = []
     size = 0
-    for piece in packer.pack(top, name):
+    while True:
+        try:
+            piece = next(pieces, None)
+        except OSError as error:
+            shown = os.fsdecode(name) or "the tree"
+            raise Failed(f"cannot read {shown}: {error.strerror}", subject=shown) from error
+        if piece is None:
+            break
         pending.append(piece)
         size += len(piece)
         if size >= _CHUNK:
@@ -123,6 +131,8 @@ class _Packer:
         """The directory's own header; then it is on the stack, unless its contents are not to be shown."""
         if self._packing.check is not None:
             self._packing.check()
+        if len(stack) > _MAX_DEPTH:
+            raise Failed(f"directories are nested more than {_MAX_DEPTH} deep", subject=os.fsdecode(prefix))
         fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=looked)
         stack.append((fd, prefix, info.st_dev, []))
         xattrs = _xattrs(fd, self._packing.layer)

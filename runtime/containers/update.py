@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
 from runtime.containers import spec
 from runtime.containers.control import ask, monitor_pid, turn
 from runtime.context import Context
-from runtime.errors import Conflict, Failed, InvalidInput
+from runtime.errors import Conflict, EngineError, Failed, InvalidInput
 from runtime.model.container import Container, Resources, RestartPolicy, RestartPolicyName
 from runtime.store import containers as store
 
@@ -46,7 +47,15 @@ def update(
                 request["resources"] = _document(wanted, resources)
             if restart is not None:
                 request["restart"] = (policy.name.value, policy.max_retries)
-            warnings = _apply(ctx, container, request)
+            try:
+                warnings = _apply(ctx, container, request)
+            except Failed:
+                # The sections before the refused one are in force: back to what the database says.
+                if resources is not None:
+                    with suppress(EngineError):
+                        before = _document(container.config.resources, resources)
+                        _apply(ctx, container, {"resources": before})
+                raise
         with ctx.db.write() as tx:
             config = replace(container.config, resources=_stored(wanted), restart=policy)
             store.set_config(tx, container.id, config)

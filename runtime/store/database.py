@@ -40,12 +40,13 @@ class Transaction:
         return found
 
     def event(self, type: str, action: str, actor: str, **attributes: str) -> None:
-        """Tell everybody who watches; docker's types and actions."""
+        """Tell everybody who watches; docker's types and actions. A container's labels come along."""
         import json
 
         self._connection.execute(
-            "INSERT INTO event (time, type, action, actor, attributes) VALUES (?, ?, ?, ?, ?)",
-            (time.time_ns(), type, action, actor, json.dumps(attributes)),
+            "INSERT INTO event (time, type, action, actor, attributes) VALUES (?, ?, ?, ?, json_patch("
+            "coalesce((SELECT json_extract(config, '$.labels') FROM container WHERE id = ?), '{}'), ?))",
+            (time.time_ns(), type, action, actor, actor, json.dumps(attributes)),
         )
 
 

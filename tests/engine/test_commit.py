@@ -132,3 +132,19 @@ def test_a_wrong_name_is_refused_first(engine: Engine, busybox: str) -> None:
     assert engine.events.last_seq() == before
     with pytest.raises(NotFound, match="no such container: ghost"):
         engine.containers.commit("ghost")
+
+
+def test_a_killed_commit_leaves_nothing_paused(engine: Engine, busybox: str) -> None:
+    """The pause holds for as long as the one who asked is there."""
+    from runtime.containers import control
+    from runtime.monitor import wire
+
+    container = engine.containers.run(
+        ContainerConfig(image=busybox, cmd=("sleep", "1000"), network_mode="none")
+    )
+    sock = control.connect(engine.context, container)
+    sock.sendall(wire.request({"op": "pause", "hold": True}))
+    assert "error" not in control.read_reply(sock, wire.FrameBuffer())
+    assert engine.containers.get(container.id).state.status is ContainerStatus.PAUSED
+    sock.close()
+    until(lambda: engine.containers.get(container.id).state.status is ContainerStatus.RUNNING)

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from runtime.engine import Engine
-from runtime.errors import NotFound
+from runtime.errors import Failed, NotFound
 from runtime.model.container import ContainerConfig, ContainerStatus, Mount, MountType
 
 pytestmark = pytest.mark.engine
@@ -121,3 +121,11 @@ def test_what_was_exported_can_be_imported(engine: Engine, busybox: str) -> None
     stream.seek(0)
     engine.images.import_(stream, "again", changes=["ENV PATH=/bin"])
     assert changes(engine, ended(engine, "again", "test $(cat /made) = kept")) == []
+
+
+def test_nesting_without_end_is_refused(engine: Engine, busybox: str) -> None:
+    container = ended(engine, busybox, "i=0; while [ $i -lt 400 ]; do mkdir d && cd d; i=$((i+1)); done")
+    with pytest.raises(Failed, match="nested more than 250 deep"):
+        engine.containers.diff(container)
+    with pytest.raises(Failed, match="nested more than 250 deep"):
+        engine.containers.export(container, io.BytesIO())
