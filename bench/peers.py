@@ -128,6 +128,7 @@ def _docker(directory: Path) -> Iterator[Peer | None]:
             daemon.kill()
             daemon.wait()
             _unmount_below(directory)
+            _remove_empty_groups("docker")
 
 
 def _wait_until_it_answers(client: Peer, daemon: subprocess.Popen[bytes], log: Path) -> None:
@@ -168,6 +169,7 @@ def _podman(directory: Path) -> Iterator[Peer | None]:
             with suppress(RuntimeError):
                 peer("rm", "-af", "-t", "0")
             _unmount_below(directory)
+            _remove_empty_groups("libpod_parent")
 
 
 def _children(pid: int) -> list[int]:
@@ -179,3 +181,11 @@ def _unmount_below(directory: Path) -> None:
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for mount in sorted((m for m in mounts if m.startswith(f"{directory}/")), reverse=True):
         subprocess.run(["umount", "-l", mount], check=False)
+
+
+def _remove_empty_groups(name: str) -> None:
+    """The parent cgroup that a peer leaves; one that is in use stays, since rmdir(2) refuses it."""
+    for hierarchy in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()):
+        for group in sorted((hierarchy / name).glob("**/"), reverse=True):
+            with suppress(OSError):
+                group.rmdir()
