@@ -381,6 +381,15 @@ class Containers(_Verbs):
 
         export(self._context, reference, target, progress=progress, cancel=cancel)
 
+    def prune(
+        self, *, labels: Sequence[str] = (), without: Sequence[str] = (), until: int | None = None
+    ) -> tuple[builtins.list[str], int]:
+        """Remove what does not run: (ids, bytes freed). ``labels`` ("NAME" or "NAME=VALUE") must be there,
+        ``without`` must not; ``until`` (nanoseconds) keeps what was created later."""
+        from runtime.containers.prune import prune
+
+        return prune(self._context, labels=labels, without=without, until=until)
+
     def update(
         self, reference: str, *, resources: Resources | None = None, restart: RestartPolicy | None = None
     ) -> builtins.list[str]:

@@ -226,3 +226,33 @@ def test_update_refuses(
     assert run(containers, "update", *words, "web") == 1
     assert message in capsys.readouterr().err
     assert containers.calls == []
+
+
+def test_diff_does_not_let_a_name_steer_the_terminal(
+    containers: FakeContainers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containers, "diff", lambda reference: [Change("A", "/\x1b]0;owned\x07\n")])
+    for stream, expected in ((_Terminal(), "A /?]0;owned??\n"), (io.StringIO(), "A /\x1b]0;owned\x07\n\n")):
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "stdout", stream)
+            assert run(containers, "diff", "web") == 0
+        assert stream.getvalue() == expected
+
+
+def test_container_prune(containers: FakeContainers, capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def prune(**filters: Any) -> tuple[list[str], int]:
+        asked.append(filters)
+        return ["a" * 64], 5_300_000
+
+    containers.prune = prune  # type: ignore[attr-defined]  # this test's own
+    words = ["--filter", "label=a=b", "--filter", "label!=c", "--filter", "until=1h"]
+    assert run(containers, "container", "prune", "-f", *words) == 0
+    assert asked[0]["labels"] == ["a=b"] and asked[0]["without"] == ["c"]
+    assert isinstance(asked[0]["until"], int)
+    assert capsys.readouterr().out == (
+        "Deleted Containers:\n" + "a" * 64 + "\n\nTotal reclaimed space: 5.3MB\n"
+    )
+    assert run(containers, "container", "prune", "-f", "--filter", "name=x") == 1
+    assert "known filters: label, label!, until" in capsys.readouterr().err

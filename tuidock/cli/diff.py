@@ -14,7 +14,14 @@ __all__ = ["command"]
 @pass_invocation
 def command(invocation: Invocation, container: str) -> None:
     """Inspect changes to files or directories on a container's filesystem (A added, C changed, D deleted)."""
+    import sys
+
     from tuidock.cli.output import emit
 
+    # As ls does: a name that a container chose must not steer the terminal.
+    terminal = sys.stdout.isatty()
     for change in invocation.engine.containers.diff(container):
-        emit(f"{change.kind} {change.path}")
+        path = change.path
+        if terminal and not path.isprintable():
+            path = "".join(char if char.isprintable() else "?" for char in path)
+        emit(f"{change.kind} {path}")

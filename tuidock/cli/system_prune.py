@@ -31,9 +31,9 @@ def command(invocation: Invocation, everything: bool, force: bool, volumes: bool
     if not agreed("This will remove:\n" + "\n".join(f"  - {line}" for line in what) + "\n", force):
         return
     engine = invocation.engine
-    reclaimed = 0
+    stopped, reclaimed = remove_stopped(engine, ())
     sections = [
-        ("Deleted Containers", remove_stopped(engine, ())),
+        ("Deleted Containers", stopped),
         ("Deleted Networks", engine.networks.prune()),
     ]
     if volumes:
