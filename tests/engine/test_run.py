@@ -102,6 +102,7 @@ def test_wrong_input_is_refused_before_anything_is_made(engine: Engine, busybox:
 
 
 def test_detached_life(engine: Engine, busybox: str) -> None:
+    before = engine.events.last_seq()
     config = ContainerConfig(
         image=busybox, cmd=("sh", "-c", "echo hello; exec sleep 100"), network_mode="none"
     )
@@ -129,7 +130,7 @@ def test_detached_life(engine: Engine, busybox: str) -> None:
     engine.containers.remove("life")
     with pytest.raises(NotFound):
         engine.containers.get("life")
-    actions = [event.action for event in engine.events.since(0) if event.actor == container.id]
+    actions = [event.action for event in engine.events.since(before) if event.actor == container.id]
     assert actions == [
         "create", "start", "pause", "unpause", "die", "stop", "start", "kill", "die", "stop", "destroy",
     ]  # fmt: skip
@@ -147,6 +148,7 @@ def test_what_it_wrote_survives_a_restart(engine: Engine, busybox: str) -> None:
 
 
 def test_out_of_memory_is_reported(engine: Engine, busybox: str) -> None:
+    before = engine.events.last_seq()
     config = ContainerConfig(
         image=busybox,
         cmd=("sh", "-c", "x=a; while true; do x=$x$x; done"),
@@ -157,7 +159,7 @@ def test_out_of_memory_is_reported(engine: Engine, busybox: str) -> None:
     assert engine.containers.wait("hungry") == 137
     assert engine.containers.get("hungry").state.oom_killed
     assert engine.containers.inspect("hungry")["State"]["OOMKilled"] is True
-    assert "oom" in [event.action for event in engine.events.since(0)]
+    assert "oom" in [event.action for event in engine.events.since(before)]
     engine.containers.remove("hungry")
 
 
@@ -186,10 +188,15 @@ def test_the_processor_is_limited(engine: Engine, busybox: str) -> None:
     )
     engine.containers.run(config, name="busy")
     before = engine.containers.stats(["busy"])[0]
-    time.sleep(2)
-    after = engine.containers.stats(["busy"])[0]
+    # On a busy machine it may get less than its half for a while; it must never get more.
+    deadline = time.monotonic() + 20
+    while True:
+        time.sleep(1)
+        after = engine.containers.stats(["busy"])[0]
+        assert (after.cpu_usage - before.cpu_usage) / (after.time - before.time) <= 0.55
+        if after.cpu_throttled > before.cpu_throttled or time.monotonic() > deadline:
+            break
     engine.containers.remove("busy", force=True)
-    assert (after.cpu_usage - before.cpu_usage) / (after.time - before.time) <= 0.55
     assert after.cpu_throttled > before.cpu_throttled
 
 
@@ -214,7 +221,7 @@ def test_exec(engine: Engine, busybox: str) -> None:
     assert b"/dev/pts/" in text
     with pytest.raises(CommandNotFound):
         engine.containers.exec("host", ["nosuch"])
-    assert len(engine.containers.top("host")) == 1
+    assert "sleep 100" in [process["CMD"] for process in engine.containers.top("host")]
     engine.containers.remove("host", force=True)
 
 
