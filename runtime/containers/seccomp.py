@@ -6,7 +6,6 @@ and capabilities is compiled when the container is created and cached by content
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,8 @@ def program_for(ctx: Context, config: ContainerConfig, capability_names: list[st
         if shipped:
             return shipped
     profile = _read(choice) if choice else seccomp_default()
+    import hashlib
+
     key = hashlib.sha256(json.dumps([profile, sorted(capability_names)], sort_keys=True).encode()).hexdigest()
     cached = ctx.paths.state / "seccomp" / key
     if cached.exists():
