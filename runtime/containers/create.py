@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from runtime.config import Config
 from runtime.containers import names, spec
 from runtime.context import Context
 from runtime.errors import Conflict, InvalidInput, NotFound
@@ -36,7 +37,7 @@ def create(ctx: Context, config: ContainerConfig, *, name: str | None = None) ->
     from runtime.images.list import get_image
 
     image = get_image(ctx, config.image)
-    merged = merge(config, image.config)
+    merged = merge(with_settings(config, ctx.config), image.config)
     return insert(ctx, merged, image_id=image.id, layers=image.layers, name=name)
 
 
@@ -98,6 +99,22 @@ def _volumes(ctx: Context, tx: Transaction, config: ContainerConfig) -> None:
             from runtime.volumes import volumes
 
             volumes.ensure(ctx, tx, mount.source)
+
+
+def with_settings(config: ContainerConfig, settings: Config) -> ContainerConfig:
+    """The machine's settings where the container says nothing of its own (or what is the default anyway)."""
+    named = {text.partition("=")[0] for text in config.ulimits}
+    ulimits = tuple(text for text in settings.default_ulimits if text.partition("=")[0] not in named)
+    unset = ContainerConfig(image="")
+    return replace(
+        config,
+        log_options={**settings.log_opts, **config.log_options},
+        ulimits=config.ulimits + ulimits,
+        shm_size=settings.default_shm_size if config.shm_size == unset.shm_size else config.shm_size,
+        stop_timeout=settings.shutdown_timeout
+        if config.stop_timeout == unset.stop_timeout
+        else config.stop_timeout,
+    )
 
 
 def merge(config: ContainerConfig, image: ImageConfig) -> ContainerConfig:

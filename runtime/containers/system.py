@@ -48,6 +48,7 @@ def info(ctx: Context) -> dict[str, Any]:
         "DockerRootDir": str(ctx.paths.state),
         "RunDir": str(ctx.paths.run),
         "Name": os.uname().nodename,
+        "Labels": list(ctx.config.labels),
         "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
         "RegistryConfig": {
             "Mirrors": list(ctx.config.registry_mirrors),
