@@ -66,16 +66,23 @@ def make_spec(
                 if config.privileged
                 else [dict(rule) for rule in (*defaults.DEVICE_RULES, *_device_rules(config))],
             },
-            "devices": [
-                {"path": path, "type": kind, "major": major, "minor": minor, "fileMode": mode}
-                for path, kind, major, minor, mode in (*defaults.DEVICES, *_devices(config))
-            ],
+            "devices": _device_nodes(config),
             "maskedPaths": [] if config.privileged or _unmasked(config) else list(defaults.MASKED_PATHS),
             "readonlyPaths": [] if config.privileged or _unmasked(config) else list(defaults.READONLY_PATHS),
             "sysctl": dict(config.sysctls),
             "rootfsPropagation": "rslave" if _shares(config.mounts) else "rprivate",
         },
     }
+
+
+def _device_nodes(config: ContainerConfig) -> list[dict[str, Any]]:
+    """Of the container's own /dev; one that is mounted from elsewhere is left as it is."""
+    if any(mount.target == "/dev" for mount in config.mounts):
+        return []
+    return [
+        {"path": path, "type": kind, "major": major, "minor": minor, "fileMode": mode}
+        for path, kind, major, minor, mode in (*defaults.DEVICES, *_devices(config))
+    ]
 
 
 def _on_host(config: ContainerConfig, name: str) -> bool:

@@ -98,7 +98,8 @@ def _root_file_system(plan: Plan) -> str:
     root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         mounts.mount_all(root, plan["mounts"])
-        mounts.create_devices(root, plan["devices"])
+        if plan["devices"]:
+            mounts.create_devices(root, plan["devices"])
     finally:
         os.close(root)
     return rootfs
