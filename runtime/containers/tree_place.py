@@ -174,7 +174,7 @@ class _Placer:
                 ) from None
         fd = os.open(name, _DIRECTORY, dir_fd=parent)
         try:
-            self._finish(fd, entry)
+            self._finish(f"/proc/self/fd/{fd}", entry)
         finally:
             os.close(fd)
 
@@ -201,12 +201,11 @@ class _Placer:
             else:
                 self._fill(parent, own, entry, reader)
             os.rename(own, name, src_dir_fd=parent, dst_dir_fd=parent)
-        finally:
-            # Also after success: a rename over another name of the same file leaves both (rename(2)).
-            try:
-                os.unlink(own, dir_fd=parent)
-            except FileNotFoundError:
-                pass
+        except BaseException:
+            _unlink(parent, own)
+            raise
+        if entry.type == tar_reader.HARD_LINK:
+            _unlink(parent, own)  # a rename over another name of the same file leaves both (rename(2))
 
     def _fill(self, parent: int, own: bytes, entry: Entry, reader: TarReader) -> None:
         if entry.type == tar_reader.REGULAR:
@@ -229,7 +228,7 @@ class _Placer:
         try:
             if stat.S_IFMT(os.fstat(fd).st_mode) != _KINDS[entry.type]:
                 raise Conflict(f"{_shown(entry.name)} was changed while it was copied")
-            self._finish(fd, entry)
+            self._finish(f"/proc/self/fd/{fd}", entry)
         finally:
             os.close(fd)
 
@@ -264,9 +263,10 @@ class _Placer:
         finally:
             os.close(fd)
 
-    def _finish(self, fd: int, entry: Entry) -> None:
-        """Owner first: a change of owner clears set-id bits and capabilities (chown(2))."""
-        target, path = self._target, f"/proc/self/fd/{fd}"
+    def _finish(self, path: int | str, entry: Entry) -> None:
+        """``path`` is a descriptor, or its name in /proc for one of O_PATH. Owner first: a change of
+        owner clears set-id bits and capabilities (chown(2))."""
+        target = self._target
         owner = (entry.uid, entry.gid) if target.owner is None else target.owner
         os.chown(path, *owner)
         if entry.type != tar_reader.SYMLINK:
@@ -311,6 +311,13 @@ def _is_mount(parent: int, name: bytes) -> bool:
     except syscalls.SyscallError as error:
         return error.errno == errno.EXDEV
     return False
+
+
+def _unlink(parent: int, name: bytes) -> None:
+    try:
+        os.unlink(name, dir_fd=parent)
+    except FileNotFoundError:
+        pass
 
 
 def _time(entry: Entry) -> int:

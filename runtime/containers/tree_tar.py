@@ -148,10 +148,14 @@ class _Packer:
         stack[-1][3].extend(sorted(map(os.fsencode, names), reverse=True))
 
     def _file(self, fd: int, path: bytes, info: os.stat_result) -> Iterator[bytes]:
-        if self._packing.layer and stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
+        if self._packing.layer:
             parent, slash, last = path.rpartition(b"/")
-            yield header(parent + slash + b".wh." + last, tar_reader.REGULAR, mode=0)
-            return
+            if last.startswith(b".wh."):
+                shown = os.fsdecode(path)
+                raise Failed(f"/{shown} cannot be in a layer: names with .wh. mark what was removed")
+            if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
+                yield header(parent + slash + b".wh." + last, tar_reader.REGULAR, mode=0)
+                return
         if info.st_nlink > 1:
             first = self._linked.setdefault((info.st_dev, info.st_ino), path)
             if first != path:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from runtime.engine import Engine
-from runtime.errors import InvalidInput, NotFound
+from runtime.errors import Failed, InvalidInput, NotFound
 from runtime.model.container import ContainerConfig, ContainerStatus, Mount, MountType, PortBinding
 
 pytestmark = pytest.mark.engine
@@ -148,3 +148,12 @@ def test_a_killed_commit_leaves_nothing_paused(engine: Engine, busybox: str) -> 
     assert engine.containers.get(container.id).state.status is ContainerStatus.PAUSED
     sock.close()
     until(lambda: engine.containers.get(container.id).state.status is ContainerStatus.RUNNING)
+
+
+def test_a_name_that_would_remove_something_is_refused(engine: Engine, busybox: str) -> None:
+    """In a layer .wh.passwd means that passwd is gone: a container must not say so by a file."""
+    container = ended(engine, busybox, "touch /etc/.wh.passwd")
+    before = set(engine.context.paths.layers.iterdir())
+    with pytest.raises(Failed, match=r"/etc/\.wh\.passwd cannot be in a layer"):
+        engine.containers.commit(container, "forged")
+    assert set(engine.context.paths.layers.iterdir()) == before

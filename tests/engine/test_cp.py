@@ -8,10 +8,12 @@ import stat
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, cast
 
 import pytest
 
@@ -485,6 +487,56 @@ def test_a_fifo_does_not_hang_and_a_device_is_not_opened(engine: Engine, make: M
     assert stat.S_ISFIFO((tmp_path / "odd/fifo").stat().st_mode)
     disk = (tmp_path / "odd/disk").stat()
     assert stat.S_ISBLK(disk.st_mode) and stat.S_IMODE(disk.st_mode) == 0o600
+
+
+def test_odd_names_come_through_both_ways(engine: Engine, make: Make, tmp_path: Path) -> None:
+    make("mkdir /o; touch /o/.wh.x /o/-rf '/o/sp ace' \"/o/$(printf 'a\\nb')\" \"/o/$(printf '\\377')\";")
+    names = {b".wh.x", b"-rf", b"sp ace", b"a\nb", b"\xff"}
+    engine.containers.copy_from("box", "/o", str(tmp_path / "o"))
+    assert set(os.listdir(os.fsencode(tmp_path / "o"))) == names
+    engine.containers.copy_to("box", f"{tmp_path}/o/.", "/empty")
+    with tar_of(engine, "/empty/.") as archive:
+        found = {os.fsencode(name).removeprefix(b"./") for name in archive.getnames()}
+    assert found - {b"."} == names
+
+
+def test_a_start_waits_for_a_copy_into_a_stopped_container(
+    engine: Engine, busybox: str, tmp_path: Path
+) -> None:
+    """Two mounts of one upper directory at a time are what overlayfs does not allow."""
+    config = ContainerConfig(image=busybox, cmd=("sh", "-c", "ls /tree | wc -l"), network_mode="none")
+    engine.containers.create(config, name="box")
+    (tmp_path / "tree").mkdir()
+    for number in range(500):
+        (tmp_path / f"tree/{number}").touch()
+    began = threading.Event()
+
+    def copy() -> None:
+        engine.containers.copy_to("box", cast("IO[bytes]", _Slow(tmp_path, began)), "/")
+
+    thread = threading.Thread(target=copy)
+    thread.start()
+    assert began.wait(10)
+    engine.containers.start("box")
+    thread.join()
+    engine.containers.wait("box")
+    assert [entry.line.strip() for entry in engine.containers.logs("box")] == [b"500"]
+
+
+class _Slow(io.RawIOBase):
+    """A tar of ``tree`` that takes half a second to come."""
+
+    def __init__(self, directory: Path, began: threading.Event) -> None:
+        self._stream, self._began = io.BytesIO(), began
+        with tarfile.open(fileobj=self._stream, mode="w") as archive:
+            archive.add(directory / "tree", "tree")
+        self._stream.seek(0)
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._stream.read(size)
+        self._began.set()
+        time.sleep(0.05)
+        return data
 
 
 _watched: list[str] | None = None
