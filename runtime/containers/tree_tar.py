@@ -51,7 +51,7 @@ def is_kernel_file(fd: int) -> bool:
 class Packing:
     """How to pack. ``layer``: the tree is an upper directory of overlayfs; whiteouts become ``.wh.`` files
     and all attributes are kept. ``hidden``: (device, inode) of directories shown empty. ``check`` is called
-    once a directory and may raise, to cancel."""
+    now and then and may raise, to cancel."""
 
     layer: bool = False
     hidden: frozenset[tuple[int, int]] = frozenset()
@@ -182,6 +182,8 @@ class _Packer:
                     raise Failed(f"/{os.fsdecode(path)} became shorter while it was read")
                 remaining -= len(piece)
                 yield piece
+                if remaining and self._packing.check is not None:
+                    self._packing.check()
             yield padding(info.st_size)
         finally:
             os.close(file)
