@@ -82,7 +82,11 @@ def untrue(engine: Engine, root: str) -> list[str]:
     ]
     alive = {row["ID"] for row in rows if row["State"] in ("running", "paused", "restarting")}
     for container_id in alive:
-        state = json.loads(finish(root, "inspect", container_id))[0]["State"]
+        inspecting = command(root, "inspect", container_id)
+        output, _ = inspecting.communicate(timeout=60)
+        if inspecting.returncode != 0 and b"no such object" in output:
+            return ["a container went while we looked: look again"]
+        state = json.loads(output)[0]["State"]
         if state["Status"] != "restarting" and not Path(f"/proc/{state['Pid']}").exists():
             wrong.append(f"{container_id[:12]} is said to run and process {state['Pid']} does not exist")
     for table in ("endpoint", "port"):
