@@ -76,14 +76,19 @@ def _apply(ctx: Context, container: Container, request: dict[str, Any]) -> list[
         ) from error
 
 
+def _asked(resources: Resources) -> dict[str, Any]:
+    """The fields that are not at their default, which means "as it is"."""
+    return {
+        field.name: value
+        for field in fields(Resources)
+        if (value := getattr(resources, field.name)) != field.default
+    }
+
+
 def _merged(container: Container, resources: Resources) -> Resources:
     """Raises InvalidInput for what does not go together."""
     current = container.config.resources
-    changes = {
-        field.name: value
-        for field in fields(Resources)
-        if (value := getattr(resources, field.name)) is not None and value is not False
-    }
+    changes = _asked(resources)
     if "cpus" in changes and (current.cpu_quota or current.cpu_period):
         raise InvalidInput(
             "conflicting options: --cpus cannot be updated as the CPU period or quota has already been set"
@@ -116,17 +121,16 @@ def _stored(resources: Resources) -> Resources:
 
 
 def _document(merged: Resources, asked: Resources) -> dict[str, Any]:
-    """The sections of the OCI's resources that are touched; a limit that was taken away is -1."""
+    """The sections of the OCI's resources that are touched; a limit that ``merged`` does not have is -1."""
     document = spec.resources_document(_stored(merged))
-    if merged.cpus == 0 or (merged.cpu_quota is not None and merged.cpu_quota <= 0):
-        document.setdefault("cpu", {})["quota"] = -1
-    if merged.pids_limit is not None and merged.pids_limit <= 0:
-        document["pids"] = {"limit": -1}
-    touched = {
-        section
-        for section, names in _SECTIONS.items()
-        if any(getattr(asked, name) is not None and getattr(asked, name) is not False for name in names)
-    }
+    changes = _asked(asked)
+    touched = {section for section, names in _SECTIONS.items() if any(name in changes for name in names)}
+    if "cpus" in changes or "cpu_quota" in changes:
+        document.setdefault("cpu", {}).setdefault("quota", -1)
+    if "memory" in changes and "limit" not in document.get("memory", {}):
+        document.setdefault("memory", {}).update(limit=-1, swap=-1)
+    if "pids_limit" in changes:
+        document.setdefault("pids", {"limit": -1})
     return {name: values for name, values in document.items() if name in touched}
 
 

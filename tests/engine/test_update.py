@@ -8,7 +8,7 @@ import pytest
 
 from runtime import cgroups
 from runtime.engine import Engine
-from runtime.errors import Conflict, InvalidInput, NotFound
+from runtime.errors import Conflict, Failed, InvalidInput, NotFound
 from runtime.model.container import (
     Container,
     ContainerConfig,
@@ -131,3 +131,16 @@ def test_no_restart_policy_with_rm(engine: Engine, busybox: str) -> None:
         engine.containers.update(container.id, restart=RestartPolicy(RestartPolicyName.ALWAYS))
     with pytest.raises(NotFound, match="no such container: ghost"):
         engine.containers.update("ghost", resources=Resources(cpus=1))
+
+
+def test_a_limit_that_the_kernel_refuses_leaves_the_others_as_they_were(
+    engine: Engine, running: Container
+) -> None:
+    before = limits(engine, running)
+    with pytest.raises(Failed, match="cannot update container"):
+        engine.containers.update(running.id, resources=Resources(memory=96 * MB, cpuset_mems="77"))
+    assert limits(engine, running) == before
+    assert engine.containers.get(running.id).config.resources == running.config.resources
+    with pytest.raises(Failed):
+        engine.containers.update(running.id, resources=Resources(cpuset_cpus="0-4000", cpus=0.5))
+    engine.containers.update(running.id, resources=Resources(cpu_quota=50_000))
