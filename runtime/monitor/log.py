@@ -40,6 +40,19 @@ class LogWriter:
         self._offset = os.fstat(self._fd).st_size
 
     def write(self, stream: int, data: bytes) -> None:
+        """Append; with ``max_size`` in pieces that end at a line's end, so that files stay about that size."""
+        while self._max_size and len(data) > (room := self._max_size - self._offset) > 0:
+            cut = data.rfind(b"\n", 0, room) + 1 or data.find(b"\n", room) + 1 or len(data)
+            if cut == len(data):
+                break
+            self._append(stream, data[:cut])
+            if self._max_size - self._offset < max(256, self._max_size >> 4):
+                self.flush()
+                self._rotate()
+            data = data[cut:]
+        self._append(stream, data)
+
+    def _append(self, stream: int, data: bytes) -> None:
         now = time.time_ns()
         view = memoryview(data)
         done = 0

@@ -93,6 +93,7 @@ def _isolate(plan: Plan, sync: _socket.socket, netns: int) -> None:
 
 def _root_file_system(plan: Plan) -> str:
     rootfs: str = plan["rootfs"]
+    mounts.take_shared(plan["mounts"])
     mounts.make_private(plan["root_propagation"])
     mounts.mount_overlay(plan["lowerdirs"], plan["upperdir"], plan["workdir"], rootfs)
     root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

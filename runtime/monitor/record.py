@@ -128,11 +128,12 @@ def exited(
     finished: int,
     manual: bool,
     error: str = "",
+    stopped: bool = False,
 ) -> None:
     """The end of a container that will not be restarted: status, addresses and ports back, events."""
     events = _oom(oom_killed)
     events.append(("die", {"exitCode": str(code)}))
-    if manual:
+    if stopped:
         events.append(("stop", {}))
     changes: dict[str, object] = {
         "status": "exited",

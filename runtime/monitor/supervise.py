@@ -55,6 +55,7 @@ class Monitor:
         self.pid = 0
         self.paused = False
         self.manual_stop = False
+        self.stopped = False
         self.started = 0
         self.restarts = 0
         self.delay = 0.0
@@ -222,7 +223,7 @@ class Monitor:
         self.streams.drain()
         self.cgroup.remove(self.plan["cgroup"])
         self.clients.close_listener(self.plan["run"])
-        remove_tree(self.plan["run"])
+        # The run directory stays: if the starter is dead it is the trace of the addresses that it took.
         try:
             self._tell_starter({"op": "failed", "code": failure[0], "message": failure[1]})
         except OSError:
@@ -261,11 +262,13 @@ class Monitor:
 
     def stop(self, number: int, timeout: float) -> None:
         """Signal, then SIGKILL after ``timeout`` seconds (negative: never); no restart after that."""
-        self.manual_stop = True
+        self.manual_stop = self.stopped = True
         self.loop.cancel("restart")
         if not self.pid:
             self._end()
             return
+        told = [("kill", {"signal": str(number)})]
+        record.in_child(record.update, self.plan["db"], self.plan["id"], {}, told)
         self.thaw()
         self.signal(number)
         if timeout >= 0:
@@ -376,7 +379,9 @@ class Monitor:
             self.streams.log.close()
             self.streams.log = None
         record.exit_file(plan["dir"], code, oom_killed, finished)
-        record.exited(plan["db"], plan["id"], code, oom_killed, finished, self.manual_stop, error)
+        record.exited(
+            plan["db"], plan["id"], code, oom_killed, finished, self.manual_stop, error, self.stopped
+        )
         self.cgroup.kill(plan["cgroup"])
         self.cgroup.remove(plan["cgroup"])
         for fd in (*self.reserved, *(self.names or ())):

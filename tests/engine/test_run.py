@@ -132,7 +132,7 @@ def test_detached_life(engine: Engine, busybox: str) -> None:
         engine.containers.get("life")
     actions = [event.action for event in engine.events.since(before) if event.actor == container.id]
     assert actions == [
-        "create", "start", "pause", "unpause", "die", "stop", "start", "kill", "die", "stop", "destroy",
+        "create", "start", "pause", "unpause", "kill", "die", "stop", "start", "kill", "die", "destroy",
     ]  # fmt: skip
 
 
