@@ -22,7 +22,7 @@ def test_a_life_is_told_with_the_containers_labels(engine: Engine, busybox: str)
     engine.containers.remove("told")
     events = [event for event in engine.events.since(before) if event.type == "container"]
     actions = [event.action for event in events]
-    assert actions == ["create", "start", "pause", "unpause", "kill", "die", "stop", "destroy"]
+    assert actions == ["create", "start", "pause", "unpause", "kill", "die", "destroy"]
     for event in events:
         assert event.actor == container.id
         assert event.attributes["tier"] == 'a "front"' and event.attributes["x.y"] == "", event
