@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["integer", "section", "throttles"]
+__all__ = ["integer", "section", "throttles", "weights"]
 
 
 def section(resources: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -27,4 +27,13 @@ def throttles(block: Mapping[str, object], key: str) -> list[tuple[str, int]]:
     out = []
     for item in found if isinstance(found, (list, tuple)) else ():
         out.append((f"{item['major']}:{item['minor']}", int(item["rate"])))
+    return out
+
+
+def weights(block: Mapping[str, object]) -> list[tuple[str, int]]:
+    """("major:minor", weight) pairs of ``weightDevice``."""
+    found = block.get("weightDevice")
+    out = []
+    for item in found if isinstance(found, (list, tuple)) else ():
+        out.append((f"{item['major']}:{item['minor']}", int(item["weight"])))
     return out

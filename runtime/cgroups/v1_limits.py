@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from runtime.cgroups import groupfiles
-from runtime.cgroups.resources import integer, section, throttles
+from runtime.cgroups.resources import integer, section, throttles, weights
 from runtime.kernel.syscalls import SyscallError
 
 TYPE_CHECKING = False
@@ -121,6 +121,16 @@ def _block(where: str, block: Mapping[str, object], warnings: list[str]) -> None
                     raise
         else:
             warnings.append("block I/O weight: the kernel has no I/O scheduler for it")
+    for device, share in weights(block):
+        for name in ("blkio.bfq.weight_device", "blkio.weight_device"):
+            try:
+                groupfiles.write(f"{where}/{name}", f"{device} {share}")
+                break
+            except SyscallError as error:
+                if error.errno not in (errno.ENOENT, errno.EOPNOTSUPP):
+                    raise
+        else:
+            warnings.append("block I/O weight of a device: the kernel has no I/O scheduler for it")
     for key, name in _THROTTLES:
         for device, rate in throttles(block, key):
             groupfiles.write(f"{where}/{name}", f"{device} {rate}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from runtime.cgroups import groupfiles
-from runtime.cgroups.resources import integer, section, throttles
+from runtime.cgroups.resources import integer, section, throttles, weights
 from runtime.kernel.syscalls import SyscallError
 
 TYPE_CHECKING = False
@@ -101,6 +101,8 @@ def _block(directory: str, block: Mapping[str, object], put: Put) -> None:
             groupfiles.write(f"{directory}/io.bfq.weight", str(weight))
         except SyscallError:
             put("io.weight", f"default {io_weight(weight)}", "block I/O weight")
+    for device, share in weights(block):
+        put("io.weight", f"{device} {io_weight(share)}", "block I/O weight of a device")
     for key, name in _THROTTLES:
         for device, rate in throttles(block, key):
             put("io.max", f"{device} {name}={rate}", "block I/O limit")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runtime.config import Config
-from runtime.containers import names, spec
+from runtime.containers import checks, names, seccomp, spec
 from runtime.context import Context
 from runtime.errors import Conflict, InvalidInput, NotFound
 from runtime.kernel.tree import remove_tree
@@ -18,6 +18,7 @@ from runtime.model.container import (
     Container,
     ContainerConfig,
     ContainerState,
+    HealthCheck,
     Mount,
     MountType,
     NetworkAttachment,
@@ -37,7 +38,7 @@ def create(ctx: Context, config: ContainerConfig, *, name: str | None = None) ->
     from runtime.images.list import get_image
 
     image = get_image(ctx, config.image)
-    merged = merge(with_settings(config, ctx.config), image.config)
+    merged = merge(with_settings(checks.inherit_volumes(ctx, config), ctx.config), image.config)
     return insert(ctx, merged, image_id=image.id, layers=image.layers, name=name)
 
 
@@ -145,7 +146,23 @@ def merge(config: ContainerConfig, image: ImageConfig) -> ContainerConfig:
         mounts=config.mounts + volumes,
         exposed_ports=tuple(dict.fromkeys((*image.exposed_ports, *config.exposed_ports))),
         stop_signal=config.stop_signal if config.stop_signal != "SIGTERM" else image.stop_signal or "SIGTERM",
-        healthcheck=config.healthcheck or image.healthcheck,
+        healthcheck=_health(config.healthcheck, image.healthcheck),
+    )
+
+
+def _health(given: HealthCheck | None, image: HealthCheck | None) -> HealthCheck | None:
+    """A check without a command changes the times of the image's; 0 is what was not given."""
+    if given is None or given.test:
+        return given or image
+    if image is None or image.test[:1] == ("NONE",):
+        return None
+    return HealthCheck(
+        test=image.test,
+        interval=given.interval or image.interval,
+        timeout=given.timeout or image.timeout,
+        start_period=given.start_period or image.start_period,
+        start_interval=given.start_interval or image.start_interval,
+        retries=given.retries or image.retries,
     )
 
 
@@ -172,8 +189,12 @@ def _checked(ctx: Context, config: ContainerConfig, container_id: str) -> Contai
             raise InvalidInput(
                 f"invalid environment variable: {item!r}", hint="write NAME=VALUE", subject=item
             )
+    config = checks.resolve_references(ctx, checks.check(config))
     spec.resources_document(config.resources)
-    spec.capability_names(config)
+    capabilities = spec.capability_names(config)
+    spec.device_nodes(config)
+    if any(text.startswith("seccomp={") for text in config.security_opt):
+        seccomp.program_for(ctx, config, capabilities)
     for text in config.ulimits:
         spec._rlimit(text)
     mode = config.network_mode
@@ -189,7 +210,7 @@ def _checked(ctx: Context, config: ContainerConfig, container_id: str) -> Contai
         if targets.count(target) > 1:
             raise InvalidInput(f"duplicate mount point: {target}", subject=target)
     hostname = config.hostname or ("" if mode.startswith("container:") else container_id[:12])
-    if mode == "host" and not config.hostname:
+    if (mode == "host" or config.uts_mode == "host") and not config.hostname:
         hostname = os.uname().nodename
     if len(hostname) > 64:
         raise InvalidInput(f"the host name {hostname!r} is longer than 64 characters", subject=hostname)

@@ -57,7 +57,7 @@ def mount_plan(mounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "flags": flags,
                 "propagation": propagation,
                 "data": ",".join(data),
-                "extra": {},
+                "extra": dict(mount.get("extra", {})),
             }
         )
     return out

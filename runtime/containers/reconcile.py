@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runtime import cgroups
+from runtime.containers.cgroup_path import cgroup_path
 from runtime.containers.control import monitor_pid, turn
 from runtime.context import Context
 from runtime.errors import EngineError
@@ -74,7 +75,8 @@ def _settle_leftover(ctx: Context, container_id: str) -> None:
 
 def _end_group(ctx: Context, container_id: str) -> None:
     backend = cgroups.detect()
-    group = f"{ctx.cgroup_parent}/{container_id}"
+    container = store.get(ctx.db, container_id)
+    group = cgroup_path(ctx, container_id, container.config if container else None)
     if backend.exists(group):
         backend.kill(group)
         backend.remove(group)

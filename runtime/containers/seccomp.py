@@ -26,7 +26,7 @@ def program_for(ctx: Context, config: ContainerConfig, capability_names: list[st
     for item in config.security_opt:
         key, _, value = item.replace("=", ":", 1).partition(":")
         if key == "seccomp":
-            choice = value
+            choice = "" if value == "builtin" else value
     if choice == "unconfined" or (config.privileged and not choice):
         return b""
     if not choice and sorted(capability_names) == sorted(defaults.CAPABILITIES):
@@ -34,6 +34,7 @@ def program_for(ctx: Context, config: ContainerConfig, capability_names: list[st
         if shipped:
             return shipped
     profile = _read(choice) if choice else seccomp_default()
+    name = "given" if choice.startswith("{") else choice or "default"
     import hashlib
 
     key = hashlib.sha256(json.dumps([profile, sorted(capability_names)], sort_keys=True).encode()).hexdigest()
@@ -45,7 +46,7 @@ def program_for(ctx: Context, config: ContainerConfig, capability_names: list[st
     try:
         program = compile_profile(profile, capability_names)
     except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInput(f"seccomp profile {choice or 'default'}: {error}", subject=choice) from error
+        raise InvalidInput(f"seccomp profile ({name}): {error}", subject=name) from error
     cached.parent.mkdir(mode=0o700, exist_ok=True)
     temporary = cached.with_suffix(".new")
     temporary.write_bytes(program)
@@ -60,6 +61,9 @@ def seccomp_default() -> dict[str, Any]:
 
 
 def _read(path: str) -> dict[str, Any]:
+    if path.startswith("{"):
+        given: dict[str, Any] = json.loads(path)
+        return given
     try:
         profile = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

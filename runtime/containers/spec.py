@@ -6,13 +6,16 @@ carries out. Section names below are the specification's (config.md, config-linu
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import Any
 
 from runtime.containers import defaults
 from runtime.errors import InvalidInput
 from runtime.model.container import ContainerConfig, Mount, MountType, Resources
+from runtime.model.devices import parse_device, parse_device_rule, parse_iops, parse_rate, parse_weight
 
-__all__ = ["capability_names", "make_spec", "resources_document"]
+__all__ = ["capability_names", "device_nodes", "make_spec", "resources_document"]
 
 
 def make_spec(
@@ -52,8 +55,8 @@ def make_spec(
         "root": {"path": rootfs, "readonly": config.read_only},
         "hostname": config.hostname,
         "domainname": config.domainname,
-        "mounts": _mounts(config, mount_sources, files),
-        "annotations": {},
+        "mounts": _mounts(config, mount_sources, files, joins.get("shm", "")),
+        "annotations": dict(config.annotations),
         "linux": {
             "cgroupsPath": cgroups_path,
             "namespaces": [
@@ -66,7 +69,7 @@ def make_spec(
                 if config.privileged
                 else [dict(rule) for rule in (*defaults.DEVICE_RULES, *_device_rules(config))],
             },
-            "devices": _device_nodes(config),
+            "devices": _devices_document(config),
             "maskedPaths": [] if config.privileged or _unmasked(config) else list(defaults.MASKED_PATHS),
             "readonlyPaths": [] if config.privileged or _unmasked(config) else list(defaults.READONLY_PATHS),
             "sysctl": dict(config.sysctls),
@@ -75,13 +78,13 @@ def make_spec(
     }
 
 
-def _device_nodes(config: ContainerConfig) -> list[dict[str, Any]]:
+def _devices_document(config: ContainerConfig) -> list[dict[str, Any]]:
     """Of the container's own /dev; one that is mounted from elsewhere is left as it is."""
     if any(mount.target == "/dev" for mount in config.mounts):
         return []
     return [
         {"path": path, "type": kind, "major": major, "minor": minor, "fileMode": mode}
-        for path, kind, major, minor, mode in (*defaults.DEVICES, *_devices(config))
+        for path, kind, major, minor, mode in (*defaults.DEVICES, *device_nodes(config))
     ]
 
 
@@ -90,7 +93,8 @@ def _on_host(config: ContainerConfig, name: str) -> bool:
         "network": config.network_mode == "host",
         "pid": config.pid_mode == "host",
         "ipc": config.ipc_mode == "host",
-        "uts": config.uts_mode == "host" or (config.network_mode == "host" and config.uts_mode == "host"),
+        "uts": config.uts_mode == "host",
+        "cgroup": config.cgroupns_mode == "host",
     }.get(name, False)
 
 
@@ -174,7 +178,7 @@ def _rlimit(text: str) -> dict[str, Any]:
             raise ValueError(name)
         soft_value = int(soft)
         hard_value = int(hard) if hard else soft_value
-        if soft_value > hard_value >= 0:
+        if min(soft_value, hard_value) < -1 or (hard_value >= 0 and not 0 <= soft_value <= hard_value):
             raise ValueError(values)
     except ValueError as error:
         raise InvalidInput(
@@ -185,41 +189,84 @@ def _rlimit(text: str) -> dict[str, Any]:
     return {"type": f"RLIMIT_{name.upper()}", "soft": soft_value, "hard": hard_value}
 
 
-def _parse_device(text: str) -> tuple[str, str, str]:
-    source, _, rest = text.partition(":")
-    target, _, access = rest.partition(":")
-    if target and set(target) <= set("rwm"):
-        target, access = "", target
-    return source, target or source, access or "rwm"
+def _found(path: str, text: str) -> list[tuple[str, os.stat_result]]:
+    """A node, or every node below a directory, as docker takes /dev/snd."""
+    at = os.stat(path)  # noqa: PTH116 - a string from the command line
+    if not stat.S_ISDIR(at.st_mode):
+        return [(path, at)]
+    found = []
+    for directory, _names, files in os.walk(path):
+        for name in sorted(files):
+            info = os.lstat(f"{directory}/{name}")
+            if stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode):
+                found.append((f"{directory}/{name}", info))
+    if not found:
+        raise InvalidInput(f"--device {text}: no device nodes below {path}", subject=text)
+    return found
 
 
-def _devices(config: ContainerConfig) -> list[tuple[str, str, int, int, int]]:
-    import os
-    import stat
-
+def _devices(config: ContainerConfig) -> list[tuple[str, str, int, int, int, str]]:
+    """(path inside, type, major, minor, mode, access) of ``--device``."""
     out = []
     for text in config.devices:
-        source, target, _access = _parse_device(text)
+        source, target, access = parse_device(text)
         try:
-            info = os.stat(source)  # noqa: PTH116 - a string from the command line
+            nodes = _found(source, text)
         except OSError as error:
-            raise InvalidInput(f"--device {text}: {error.strerror}", subject=text) from error
-        if not (stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode)):
-            raise InvalidInput(f"--device {text}: {source} is not a device node", subject=text)
-        kind = "c" if stat.S_ISCHR(info.st_mode) else "b"
-        out.append((target, kind, os.major(info.st_rdev), os.minor(info.st_rdev), stat.S_IMODE(info.st_mode)))
+            raise InvalidInput(
+                f'error gathering device information while adding custom device "{source}": {error.strerror}',
+                subject=text,
+            ) from error
+        for path, info in nodes:
+            if not (stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode)):
+                raise InvalidInput(f"--device {text}: {source} is not a device node", subject=text)
+            kind = "c" if stat.S_ISCHR(info.st_mode) else "b"
+            major, minor = os.major(info.st_rdev), os.minor(info.st_rdev)
+            inside = target + path[len(source) :]
+            out.append((inside, kind, major, minor, stat.S_IMODE(info.st_mode), access))
     return out
 
 
+_NOT_OF_THE_HOST = frozenset(
+    f"/dev/{name}" for name in ("pts", "shm", "mqueue", "fd", "console", "ptmx", "hugepages")
+)
+
+
+def device_nodes(config: ContainerConfig) -> list[tuple[str, str, int, int, int]]:
+    """(path, type, major, minor, mode) beside the standard ones; all of the host's with ``--privileged``.
+    Raises InvalidInput."""
+    nodes = {node[0]: node[:5] for node in _devices(config)}
+    if config.privileged:
+        for directory, names, files in os.walk("/dev"):
+            names[:] = [name for name in names if f"{directory}/{name}" not in _NOT_OF_THE_HOST]
+            for name in files:
+                path = f"{directory}/{name}"
+                info = os.lstat(path)
+                if path in _NOT_OF_THE_HOST or not (stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode)):
+                    continue
+                kind = "c" if stat.S_ISCHR(info.st_mode) else "b"
+                mode = stat.S_IMODE(info.st_mode)
+                nodes.setdefault(path, (path, kind, os.major(info.st_rdev), os.minor(info.st_rdev), mode))
+    standard = {entry[0] for entry in defaults.DEVICES}
+    return [node for path, node in nodes.items() if path not in standard]
+
+
 def _device_rules(config: ContainerConfig) -> list[dict[str, Any]]:
-    nodes = _devices(config)
-    return [
-        {"allow": True, "type": node[1], "major": node[2], "minor": node[3], "access": _parse_device(text)[2]}
-        for node, text in zip(nodes, config.devices, strict=True)
+    rules: list[dict[str, Any]] = [
+        {"allow": True, "type": kind, "major": major, "minor": minor, "access": access}
+        for _path, kind, major, minor, _mode, access in _devices(config)
     ]
+    for text in config.device_cgroup_rules:
+        rule = parse_device_rule(text)
+        entry: dict[str, Any] = {"allow": True, "type": rule.kind, "access": rule.access}
+        entry |= {k: v for k, v in (("major", rule.major), ("minor", rule.minor)) if v is not None}
+        rules.append(entry)
+    return rules
 
 
-def _mounts(config: ContainerConfig, sources: dict[str, str], files: dict[str, str]) -> list[dict[str, Any]]:
+def _mounts(
+    config: ContainerConfig, sources: dict[str, str], files: dict[str, str], shm_of: str
+) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     targets = {mount.target for mount in config.mounts}
     for mount in defaults.MOUNTS:
@@ -241,7 +288,17 @@ def _mounts(config: ContainerConfig, sources: dict[str, str], files: dict[str, s
                 "options": ["rbind", "rprivate"],
             }
         )
-    elif "/dev/shm" not in targets:
+    elif shm_of:  # the other container's, which lies in its mount namespace
+        out.append(
+            {
+                "destination": "/dev/shm",
+                "type": "bind",
+                "source": "/dev/shm",
+                "options": ["bind", "rprivate"],
+                "extra": {"namespace": shm_of},
+            }
+        )
+    elif "/dev/shm" not in targets and config.ipc_mode != "none":
         out.append(
             {
                 "destination": "/dev/shm",
@@ -266,9 +323,16 @@ def _mounts(config: ContainerConfig, sources: dict[str, str], files: dict[str, s
     return out
 
 
+_NEUTRAL = frozenset(("async", "diratime", "norelatime", "nostrictatime", "suid", "dev", "exec"))
+"""What a tmpfs has anyway, and what takes a default back."""
+
+
 def _user_mount(mount: Mount, sources: dict[str, str]) -> dict[str, Any]:
     if mount.type is MountType.TMPFS:
-        options = ["nosuid", "nodev", "noexec", *mount.options]
+        undone = {"suid": "nosuid", "dev": "nodev", "exec": "noexec"}
+        taken = {undone[option] for option in mount.options if option in undone}
+        options = [option for option in ("nosuid", "nodev", "noexec") if option not in taken]
+        options += [option for option in mount.options if option not in _NEUTRAL]
         if mount.tmpfs_size is not None:
             options.append(f"size={mount.tmpfs_size}")
         if mount.tmpfs_mode is not None:
@@ -276,8 +340,20 @@ def _user_mount(mount: Mount, sources: dict[str, str]) -> dict[str, Any]:
         if mount.read_only:
             options.append("ro")
         return {"destination": mount.target, "type": "tmpfs", "source": "tmpfs", "options": options}
-    options = ["rbind", mount.propagation, "ro" if mount.read_only else "rw"]
-    return {"destination": mount.target, "type": "bind", "source": sources[mount.target], "options": options}
+    bind = "bind" if mount.recursive == "disabled" else "rbind"
+    options = [bind, mount.propagation, "ro" if mount.read_only else "rw"]
+    document = {
+        "destination": mount.target,
+        "type": "bind",
+        "source": sources[mount.target],
+        "options": options,
+    }
+    extra: dict[str, Any] = {}
+    if mount.recursive == "writable":
+        extra["top_readonly_only"] = True
+    if mount.subpath:
+        extra["subpath"] = mount.subpath
+    return {**document, "extra": extra} if extra else document
 
 
 def resources_document(resources: Resources) -> dict[str, Any]:
@@ -314,6 +390,8 @@ def resources_document(resources: Resources) -> dict[str, Any]:
         if resources.memory is not None and resources.memory_reservation > resources.memory:
             raise InvalidInput("--memory-reservation must not be larger than --memory")
         memory["reservation"] = resources.memory_reservation
+    if resources.memory_swappiness is not None:
+        memory["swappiness"] = resources.memory_swappiness
     if resources.oom_kill_disable:
         memory["disableOOMKiller"] = True
     document: dict[str, Any] = {}
@@ -323,6 +401,36 @@ def resources_document(resources: Resources) -> dict[str, Any]:
         document["memory"] = memory
     if resources.pids_limit is not None and resources.pids_limit > 0:
         document["pids"] = {"limit": resources.pids_limit}
-    if resources.blkio_weight is not None:
-        document["blockIO"] = {"weight": resources.blkio_weight}
+    block = _block(resources)
+    if block:
+        document["blockIO"] = block
     return document
+
+
+def _block(resources: Resources) -> dict[str, Any]:
+    block: dict[str, Any] = {}
+    if resources.blkio_weight is not None:
+        block["weight"] = resources.blkio_weight
+    for key, option, parse, items in (
+        ("weightDevice", "--blkio-weight-device", parse_weight, resources.blkio_weight_device),
+        ("throttleReadBpsDevice", "--device-read-bps", parse_rate, resources.device_read_bps),
+        ("throttleWriteBpsDevice", "--device-write-bps", parse_rate, resources.device_write_bps),
+        ("throttleReadIOPSDevice", "--device-read-iops", parse_iops, resources.device_read_iops),
+        ("throttleWriteIOPSDevice", "--device-write-iops", parse_iops, resources.device_write_iops),
+    ):
+        for text in items:
+            path, value = parse(option, text)
+            major, minor = _block_device(option, path)
+            entry = {"major": major, "minor": minor, "weight" if parse is parse_weight else "rate": value}
+            block.setdefault(key, []).append(entry)
+    return block
+
+
+def _block_device(option: str, path: str) -> tuple[int, int]:
+    try:
+        info = os.stat(path)  # noqa: PTH116 - a string from the command line
+    except OSError as error:
+        raise InvalidInput(f"{option}: {path}: {error.strerror}", subject=path) from error
+    if not stat.S_ISBLK(info.st_mode):
+        raise InvalidInput(f"{option}: {path} is not a block device", subject=path)
+    return os.major(info.st_rdev), os.minor(info.st_rdev)

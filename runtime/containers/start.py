@@ -13,6 +13,7 @@ from typing import Any
 
 from runtime.containers import plan as plans
 from runtime.containers import seccomp, spec
+from runtime.containers.cgroup_path import cgroup_path
 from runtime.containers.control import monitor_pid, turn
 from runtime.containers.launch import Launch, settle_command
 from runtime.containers.session import AttachSession, Session
@@ -179,8 +180,27 @@ def _allocate(ctx: Context, container: Container, plan: dict[str, Any]) -> list[
     plan["ports"] = [(port.host_ip, port.host_port, port.protocol) for port in ports]
     directory = ctx.paths.container(container.id)
     (directory / "hosts").write_text(
-        resolv.hosts_file(config.hostname, config.domainname, found, config.extra_hosts)
+        resolv.hosts_file(
+            config.hostname, config.domainname, found, (*config.extra_hosts, *_linked(ctx, config, found))
+        )
     )
+    return found
+
+
+def _linked(ctx: Context, config: ContainerConfig, endpoints: list[Endpoint]) -> list[str]:
+    """ "NAME:ADDRESS" of the containers that ``--link`` names.
+
+    Raises Conflict unless they run on a common network."""
+    networks = {endpoint.network_id for endpoint in endpoints}
+    found: list[str] = []
+    for text in config.links:
+        reference, _, alias = text.partition(":")
+        other = store.find(ctx.db, reference)
+        address = next((e.ipv4_address for e in other.endpoints if e.network_id in networks), None)
+        if not other.state.status.alive or address is None:
+            why = "it shares no network" if other.state.status.alive else "it is not running"
+            raise Conflict(f"cannot link to {other.name} as {alias}: {why}", subject=other.name)
+        found += [f"{name}:{address}" for name in dict.fromkeys((alias, other.name, other.short_id))]
     return found
 
 
@@ -195,7 +215,7 @@ def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
         config,
         container_id=container.id,
         rootfs=str(directory / "rootfs"),
-        cgroups_path=f"{ctx.cgroup_parent}/{container.id}",
+        cgroups_path=cgroup_path(ctx, container.id, config),
         mount_sources=sources,
         files=_etc_files(ctx, container),
         joins=_joins(ctx, config),
@@ -206,6 +226,7 @@ def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
         mount.source
         for mount in config.mounts
         if mount.type is MountType.VOLUME
+        and not mount.inherited
         and len(mount.source) == 64
         and set(mount.source) <= set("0123456789abcdef")
     ]
@@ -243,10 +264,18 @@ def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
         "log": {
             "driver": options.get("driver", "json-file"),
             "path": str(directory / "log"),
-            "max_size": int(options.get("max-size-bytes", "0")),
-            "max_file": int(options.get("max-file", "1")),
+            "max_size": _log_size(options),
+            "max_file": int(options.get("max-file", "5" if options.get("driver") == "local" else "1")),
         },
     }
+
+
+def _log_size(options: dict[str, str]) -> int:
+    """Bytes after which the log is rotated, 0 for never; docker's driver "local" rotates at 20 MB."""
+    from runtime.model.quantities import parse_size
+
+    text = options.get("max-size", "20m" if options.get("driver") == "local" else "-1")
+    return 0 if text == "-1" else parse_size(text)
 
 
 def _health(check: HealthCheck, document: dict[str, Any], program: bytes) -> dict[str, Any] | None:
@@ -277,6 +306,8 @@ def _joins(ctx: Context, config: ContainerConfig) -> dict[str, str]:
                 f"cannot join {name} of container {other.name}: it is not running", subject=other.name
             )
         joins[name] = f"/proc/{other.state.pid}/ns/{'net' if name == 'network' else name}"
+        if name == "ipc":
+            joins["shm"] = f"/proc/{other.state.pid}/ns/mnt"
     return joins
 
 
@@ -297,6 +328,12 @@ def _mount_sources(ctx: Context, container: Container) -> dict[str, str]:
 
                 volume_fill.fill(ctx, container, mount.target, directory)
             sources[mount.target] = str(directory)
+            if mount.subpath and not (directory / mount.subpath).exists():
+                raise NotFound(
+                    f"cannot access path {mount.subpath} of volume {mount.source}: no such file or directory",
+                    hint="make it in the volume first: volume-subpath must exist",
+                    subject=mount.subpath,
+                )
     return sources
 
 
@@ -319,10 +356,14 @@ def _etc_files(ctx: Context, container: Container) -> dict[str, str]:
         own = [text.replace("=", ":", 1).partition(":") for text in config.extra_hosts]
         hosts.write_text(
             Path("/etc/hosts").read_text(errors="replace")
-            + "".join(f"{address}\t{name}\n" for name, _, address in own)
+            + "".join(
+                f"{'127.0.0.1' if address == resolv.HOST_GATEWAY else address}\t{name}\n"
+                for name, _, address in own
+            )
         )
     elif not hosts.exists():
-        hosts.write_text(resolv.hosts_file(config.hostname, config.domainname, [], config.extra_hosts))
+        known = [text for text in config.extra_hosts if not text.endswith(resolv.HOST_GATEWAY)]
+        hosts.write_text(resolv.hosts_file(config.hostname, config.domainname, [], known))
     for name in ("hosts", "hostname", "resolv.conf"):
         (directory / name).chmod(0o644)
     return {f"/etc/{name}": str(directory / name) for name in ("hosts", "hostname", "resolv.conf")}

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from runtime import cgroups
+from runtime.containers.cgroup_path import cgroup_path
 from runtime.context import Context
 from runtime.model.container import Container, ContainerStatus
 from runtime.model.stats import ContainerStats
@@ -44,7 +45,7 @@ def stats(ctx: Context, references: Iterable[str] | None = None) -> list[Contain
 
 def _sample(ctx: Context, container: Container) -> ContainerStats | None:
     try:
-        figures = cgroups.detect().stats(f"{ctx.cgroup_parent}/{container.id}")
+        figures = cgroups.detect().stats(cgroup_path(ctx, container.id, container.config))
     except OSError:
         return None
     received = transmitted = 0

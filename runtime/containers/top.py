@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from runtime import cgroups
+from runtime.containers.cgroup_path import cgroup_path
 from runtime.containers.start import check_running
 from runtime.context import Context
 from runtime.model.container import ContainerStatus
@@ -25,7 +26,7 @@ def top(ctx: Context, reference: str) -> list[dict[str, str]]:
     if container.state.status is not ContainerStatus.PAUSED:
         check_running(container)
     rows = []
-    for pid in sorted(cgroups.detect().pids(f"{ctx.cgroup_parent}/{container.id}")):
+    for pid in sorted(cgroups.detect().pids(cgroup_path(ctx, container.id, container.config))):
         try:
             process = psutil.Process(pid)
             with process.oneshot():

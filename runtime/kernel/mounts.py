@@ -6,8 +6,10 @@ A plan is a list of dicts that marshal can write::
      "propagation": 0, "extra": {}}
 
 ``type`` "bind" copies the tree at ``source``; with MS_REC its submounts too, and MS_RDONLY then holds for all
-of them unless ``extra`` has ``"top_readonly_only": True``. ``type`` "cgroup" shows the container's own
-control groups, whatever the machine's version. Anything else is a file system type of the kernel.
+of them unless ``extra`` has ``"top_readonly_only": True``; ``"subpath"`` there is the part of the source that
+is wanted, ``"namespace"`` the path of a mount namespace that the source is looked up in. ``type`` "cgroup"
+shows the container's own control groups, whatever the machine's version. Anything else is a file system type
+of the kernel.
 
 Destinations are resolved in the root (:mod:`runtime.kernel.rootpath`). Those at or below /proc, /sys and /dev
 must not lead over symbolic links of the image: other programs trust what lies there (CVE-2019-19921,
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bind_console", "create_devices", "make_private", "mask_paths", "mount_all", "mount_overlay", "pivot",
-    "prepare_root", "readonly_paths", "set_rootfs_readonly",
+    "prepare_root", "readonly_paths", "set_rootfs_readonly", "take_shared",
 ]  # fmt: skip
 
 _TRUSTED = ("/proc", "/sys", "/dev")
@@ -110,7 +112,8 @@ def _mount(root_fd: int, item: PlannedMount, what: str) -> None:
         return
     directory = True
     if kind == "bind":
-        mount_fd = filesystems.clone_tree(syscalls.AT_FDCWD, item["source"], bool(flags & syscalls.MS_REC))
+        taken = item["extra"].get("taken")
+        mount_fd = taken if isinstance(taken, int) else _clone(item)
         directory = stat.S_ISDIR(os.fstat(mount_fd).st_mode)
     else:
         mount_fd = filesystems.new_filesystem(kind, item["source"], flags, item["data"])
@@ -128,6 +131,60 @@ def _mount(root_fd: int, item: PlannedMount, what: str) -> None:
             _verify(root_fd, destination, mount_fd, what)
     finally:
         os.close(mount_fd)
+
+
+def _clone(item: PlannedMount) -> int:
+    """The detached copy of a bind's source."""
+    deep, extra = bool(item["flags"] & syscalls.MS_REC), item["extra"]
+    if "namespace" in extra:
+        return _clone_elsewhere(str(extra["namespace"]), item["source"], deep)
+    if "subpath" not in extra:
+        return filesystems.clone_tree(syscalls.AT_FDCWD, item["source"], deep)
+    top = os.open(item["source"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # What lies in a volume is a container's to write: its links must not lead out of it.
+        inside = syscalls.openat2(
+            top,
+            str(extra["subpath"]),
+            os.O_PATH,
+            0,
+            syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS,
+        )
+    finally:
+        os.close(top)
+    try:
+        return filesystems.clone_tree(inside, "", deep)
+    finally:
+        os.close(inside)
+
+
+def _clone_elsewhere(namespace: str, path: str, deep: bool) -> int:
+    """Of another container's mount namespace: no link there is followed. We come back at once; a process that
+    is not dumpable and in no pid namespace of that container cannot be reached from it meanwhile."""
+    own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    other = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        syscalls.setns(other, syscalls.CLONE_NEWNS)
+        try:
+            plain = syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
+            found = syscalls.openat2(syscalls.AT_FDCWD, path, os.O_PATH, 0, plain)
+            try:
+                return filesystems.clone_tree(found, "", deep)
+            finally:
+                os.close(found)
+        finally:
+            syscalls.setns(own, syscalls.CLONE_NEWNS)
+    finally:
+        os.close(other)
+        os.close(own)
+
+
+def take_shared(plan: Iterable[PlannedMount]) -> None:
+    """Copy the sources of binds with shared propagation while they are still peers of the host's mounts, that
+    is before :func:`make_private`: what is mounted there inside must show outside and the other way round."""
+    for item in plan:
+        if item["type"] == "bind" and item["propagation"] & syscalls.MS_SHARED:
+            item["extra"]["taken"] = _clone(item)
 
 
 def _configure(mount_fd: int, item: PlannedMount) -> bool:

@@ -66,6 +66,12 @@ class Mount:
     no_copy: bool = False
     tmpfs_size: int | None = None
     tmpfs_mode: int | None = None
+    recursive: str = ""
+    """A bind's submounts: "" or "enabled", "disabled", "writable", "readonly" (docker's bind-recursive)."""
+    subpath: str = ""
+    """The part of a volume that is mounted; "" is all of it."""
+    inherited: bool = False
+    """From ``--volumes-from``: its anonymous volume belongs to the other container."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,13 @@ class Resources:
     oom_kill_disable: bool = False
     pids_limit: int | None = None
     blkio_weight: int | None = None
+    memory_swappiness: int | None = None
+    blkio_weight_device: tuple[str, ...] = ()
+    device_read_bps: tuple[str, ...] = ()
+    device_write_bps: tuple[str, ...] = ()
+    device_read_iops: tuple[str, ...] = ()
+    device_write_iops: tuple[str, ...] = ()
+    """Of these "PATH:VALUE", as :mod:`runtime.model.devices` reads them."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +136,7 @@ class NetworkAttachment:
     network: str
     aliases: tuple[str, ...] = ()
     ipv4_address: str | None = None
+    mac_address: str | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +192,12 @@ class ContainerConfig:
     log_options: dict[str, str] = field(default_factory=dict)
     cgroup_parent: str = ""
     oom_score_adj: int = 0
+    cgroupns_mode: str = ""
+    device_cgroup_rules: tuple[str, ...] = ()
+    annotations: dict[str, str] = field(default_factory=dict)
+    volumes_from: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    """"NAME-OR-ID:ALIAS" of containers whose names are written into this one's hosts file when it starts."""
     internal: bool = False
     """A build step: hidden from lists, removed by whoever finds its owner dead."""
 

@@ -155,12 +155,30 @@ _MOUNT_KEYS = {
     "consistency": "consistency",
     "bind-propagation": "bind-propagation",
     "bind-create-src": "bind-create-src",
+    "bind-recursive": "bind-recursive",
+    "bind-nonrecursive": "bind-nonrecursive",
     "volume-nocopy": "volume-nocopy",
+    "volume-subpath": "volume-subpath",
+    "volume-driver": "volume-driver",
     "tmpfs-size": "tmpfs-size",
     "tmpfs-mode": "tmpfs-mode",
 }
-_MOUNT_FLAGS = ("readonly", "volume-nocopy", "bind-create-src")
+_MOUNT_FLAGS = ("readonly", "volume-nocopy", "bind-create-src", "bind-nonrecursive")
 _TRUE, _FALSE = ("1", "t", "true"), ("0", "f", "false")
+
+
+def _recursive(values: Mapping[str, str], read_only: bool, flat: bool, wrong: _Wrong) -> str:
+    """docker's rules for bind-recursive; bind-nonrecursive is its older name for "disabled"."""
+    chosen = values.get("bind-recursive", "disabled" if flat else "enabled").lower()
+    if chosen not in ("enabled", "disabled", "writable", "readonly"):
+        raise wrong(f"bind-recursive is enabled, disabled, writable or readonly, not {chosen!r}")
+    if flat and chosen != "disabled":
+        raise wrong("bind-nonrecursive and bind-recursive contradict each other")
+    if chosen in ("writable", "readonly") and not read_only:
+        raise wrong(f"option 'bind-recursive={chosen}' requires 'readonly' to be specified in conjunction")
+    if chosen == "readonly" and values.get("bind-propagation") != "rprivate":
+        raise wrong("option 'bind-recursive=readonly' requires 'bind-propagation=rprivate'")
+    return "" if chosen == "enabled" else chosen
 
 
 def _mount(values: Mapping[str, str], wrong: _Wrong) -> Mount:
@@ -189,6 +207,12 @@ def _mount(values: Mapping[str, str], wrong: _Wrong) -> Mount:
     propagation = values.get("bind-propagation", "rprivate")
     if propagation not in _PROPAGATIONS:
         raise wrong(f"unknown propagation {propagation!r}: it is one of {', '.join(_PROPAGATIONS)}")
+    recursive = _recursive(values, flag("readonly"), flag("bind-nonrecursive"), wrong)
+    subpath = values.get("volume-subpath", "")
+    if subpath and (subpath.startswith("/") or ".." in subpath.split("/") or not source):
+        raise wrong("volume-subpath is a relative path without '..', in a named volume")
+    if values.get("volume-driver", "local") != "local":
+        raise wrong(f"there is no volume driver {values['volume-driver']!r}, only local")
     mode = values.get("tmpfs-mode")
     if mode is not None and not re.fullmatch(r"0?o?[0-7]{1,4}", mode, re.ASCII):
         raise wrong(f"tmpfs-mode is octal, such as 1777, not {mode!r}")
@@ -200,6 +224,8 @@ def _mount(values: Mapping[str, str], wrong: _Wrong) -> Mount:
         propagation=propagation,
         options=(CREATE,) if flag("bind-create-src") else (),
         no_copy=flag("volume-nocopy"),
+        recursive=recursive,
+        subpath=os.path.normpath(subpath) if subpath else "",
         tmpfs_size=parse_size(values["tmpfs-size"]) if "tmpfs-size" in values else None,
         tmpfs_mode=int(mode.replace("o", ""), 8) if mode is not None else None,
     )

@@ -40,7 +40,7 @@ class LogWriter:
         self._offset = os.fstat(self._fd).st_size
 
     def write(self, stream: int, data: bytes) -> None:
-        """Append; with ``max_size`` in pieces that end at a line's end, so that files stay about that size."""
+        """Append; with ``max_size`` in pieces that end at a line's end, so that files keep that size."""
         while self._max_size and len(data) > (room := self._max_size - self._offset) > 0:
             cut = data.rfind(b"\n", 0, room) + 1 or data.find(b"\n", room) + 1 or len(data)
             if cut == len(data):

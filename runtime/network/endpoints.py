@@ -60,7 +60,7 @@ def allocate(
             ipv4_address=address,
             prefix_length=pools.parse_subnet(network.subnet)[1],
             gateway=network.gateway,
-            mac_address=pools.mac_of(address),
+            mac_address=attachment.mac_address or pools.mac_of(address),
             host_interface=f"{bridges.prefix(ctx)}v{os.urandom(3).hex()}",
             interface=f"eth{len(endpoints)}",
             aliases=attachment.aliases,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from runtime.errors import InvalidInput, NotFound
-from runtime.model import parse
+from runtime.model import devices, parse
 from runtime.model.container import (
     ContainerConfig,
     HealthCheck,
@@ -78,6 +78,11 @@ def build(image: str, command: Sequence[str], options: Options) -> ContainerConf
         devices=_many(options, "device"),
         sysctls=_pairs("--sysctl", _many(options, "sysctl")),
         ulimits=_many(options, "ulimit"),
+        device_cgroup_rules=_many(options, "device_cgroup_rule"),
+        annotations=_pairs("--annotation", _many(options, "annotation")),
+        volumes_from=_many(options, "volumes_from"),
+        links=_many(options, "link"),
+        cgroupns_mode=_text(options, "cgroupns") or "",
         pid_mode=_mode(options, "pid", ("host", "private")),
         ipc_mode=_mode(options, "ipc", ("host", "private", "none", "shareable")),
         uts_mode=_mode(options, "uts", ("host", "private")),
@@ -123,10 +128,23 @@ def _check_conflicts(options: Options) -> None:
         raise InvalidInput(
             f"--userns {_text(options, 'userns')} is not supported", hint="only 'host' is accepted for now"
         )
+    for name, accepted in (("isolation", "default"), ("runtime", "tuidock"), ("volume_driver", "local")):
+        given = _text(options, name)
+        if given not in (None, "", accepted):
+            raise InvalidInput(
+                f"invalid value for --{name.replace('_', '-')}: {given!r}",
+                hint=f"only {accepted!r} is known here",
+                subject=given,
+            )
     pull = _text(options, "pull")
     if pull is not None and pull not in ("always", "missing", "never"):
         raise InvalidInput(
             f"invalid pull option: {pull!r}", hint="one of always, missing, never", subject=pull
+        )
+    if pull == "always":
+        raise InvalidInput(
+            "--pull always: images are not pulled from registries here",
+            hint="bring the image with tuidock load or tuidock build, and leave --pull out",
         )
     if _on(options, "oom_kill_disable") and _text(options, "memory") is None:
         raise InvalidInput("--oom-kill-disable without a memory limit is dangerous", hint="add --memory SIZE")
@@ -277,6 +295,7 @@ def _resources(options: Options) -> Resources:
     if memory is not None and 0 < memory < 6 << 20:
         raise InvalidInput(f"--memory {_text(options, 'memory')} is too small", hint="the least is 6m")
     pids = _integer(options, "pids_limit", -1, 1 << 22)
+    swappiness = _integer(options, "memory_swappiness", -1, 100)
     return Resources(
         cpus=parse.parse_cpus(cpus) or None if cpus is not None else None,
         cpu_shares=_integer(options, "cpu_shares", 0, 262_144) or None,
@@ -289,8 +308,21 @@ def _resources(options: Options) -> Resources:
         memory_swap=memory_swap or None,
         oom_kill_disable=_on(options, "oom_kill_disable"),
         pids_limit=pids if pids is not None and pids > 0 else None,
+        memory_swappiness=None if swappiness == -1 else swappiness,
+        blkio_weight_device=_devices(options, "blkio_weight_device", devices.parse_weight),
+        device_read_bps=_devices(options, "device_read_bps", devices.parse_rate),
+        device_write_bps=_devices(options, "device_write_bps", devices.parse_rate),
+        device_read_iops=_devices(options, "device_read_iops", devices.parse_iops),
+        device_write_iops=_devices(options, "device_write_iops", devices.parse_iops),
         blkio_weight=_integer(options, "blkio_weight", 10, 1000),
     )
+
+
+def _devices(options: Options, name: str, parser: Callable[[str, str], tuple[str, int]]) -> tuple[str, ...]:
+    items = _many(options, name)
+    for text in items:
+        parser("--" + name.replace("_", "-"), text)
+    return items
 
 
 def _size(options: Options, name: str) -> int | None:
@@ -311,11 +343,12 @@ def _networks(options: Options) -> tuple[str, tuple[NetworkAttachment, ...]]:
                     name = value
                 elif key == "alias":
                     aliases.append(value)
-                elif key in ("ip",):
+                elif key in ("ip", "mac-address"):
                     fields[key] = value
                 else:
                     raise InvalidInput(
-                        f"invalid field {key!r} in --network {text!r}", hint="name=, alias=, ip="
+                        f"invalid field {key!r} in --network {text!r}",
+                        hint="name=, alias=, ip=, mac-address=",
                     )
         if not name:
             raise InvalidInput(
@@ -337,8 +370,12 @@ def _networks(options: Options) -> tuple[str, tuple[NetworkAttachment, ...]]:
             raise InvalidInput("--ip is only supported on user-defined networks with a subnet")
     if mode.startswith("container:") and _text(options, "hostname"):
         raise InvalidInput("conflicting options: hostname and the network mode")
-    if special or (mode == "bridge" and len(wanted) <= 1):
+    mac = _text(options, "mac_address")
+    if special and mac:
+        raise InvalidInput(f"conflicting options: --mac-address and --network {mode}")
+    if special or (mode == "bridge" and len(wanted) <= 1 and not mac and not any(f for _, f, _ in wanted)):
         return mode, ()
+    wanted = wanted or [("bridge", {}, [])]
     if address is not None:
         _addresses("--ip", (address,))
     attachments = []
@@ -349,6 +386,7 @@ def _networks(options: Options) -> tuple[str, tuple[NetworkAttachment, ...]]:
                 network=name,
                 aliases=(*own, *(aliases if first else ())),
                 ipv4_address=fields.get("ip") or (address if first else None),
+                mac_address=fields.get("mac-address") or (mac if first else None),
             )
         )
     return mode, tuple(attachments)
@@ -367,9 +405,10 @@ def _health(options: Options) -> HealthCheck | None:
             raise InvalidInput("--no-healthcheck conflicts with --health-* options")
         return HealthCheck(("NONE",))
     if command is None:
-        if times or retries is not None:
-            raise InvalidInput("--health-* options need --health-cmd", hint="name the command to run")
-        return None
+        if not times and retries is None:
+            return None
+        wanted = {"interval": 0, "timeout": 0, "start_period": 0, "start_interval": 0, **times}
+        return HealthCheck((), **wanted, retries=retries or 0)
     check = HealthCheck(("CMD-SHELL", command), **{name: value for name, value in times.items() if value})
     return replace(check, retries=retries) if retries else check
 
@@ -416,12 +455,32 @@ def _log_options(options: Options) -> dict[str, str]:
                 subject=driver,
             )
         found["driver"] = driver
-    known = ("max-size", "max-file", "compress", "mode", "max-buffer-size", "driver", "tag", "labels", "env")
+    known = ("max-size", "max-file", "compress", "mode", "max-buffer-size", "driver")
     for name, value in found.items():
         if name not in known:
             raise InvalidInput(f"unknown log opt {name!r}", hint=f"known: {', '.join(known)}", subject=name)
-        if name == "max-size" and value != "-1":
-            _option("--log-opt max-size", parse.parse_size, value)
-        if name == "max-file" and not (value.isdigit() and int(value) > 0):
-            raise InvalidInput(f"--log-opt max-file must be a positive number, not {value!r}", subject=value)
+        if (
+            name == "max-size"
+            and value != "-1"
+            and not _option("--log-opt max-size", parse.parse_size, value)
+        ):
+            raise InvalidInput("--log-opt max-size must be a positive size, or -1", subject=value)
+        if name == "max-file" and not (value.isascii() and value.isdigit() and 0 < int(value) <= 1000):
+            raise InvalidInput(
+                f"--log-opt max-file must be a number from 1 to 1000, not {value!r}", subject=value
+            )
+        if name == "mode" and value not in ("blocking", "non-blocking"):
+            raise InvalidInput(f"--log-opt mode: {value!r}", hint="blocking or non-blocking", subject=value)
+        if name == "compress" and value != "false":
+            raise InvalidInput(
+                f"--log-opt compress={value}: rotated logs are kept as they are", hint="compress=false"
+            )
+        if name == "max-buffer-size":
+            _option("--log-opt max-buffer-size", parse.parse_size, value)
+            if found.get("mode") != "non-blocking":
+                raise InvalidInput("--log-opt max-buffer-size goes with mode=non-blocking only")
+    if int(found.get("max-file", "1")) > 1 and found.get("max-size", "-1") == "-1" and driver != "local":
+        raise InvalidInput("--log-opt max-file cannot be used without max-size", hint="add max-size=10m")
+    if driver == "none" and len(found) > 1:
+        raise InvalidInput("--log-driver none takes no --log-opt")
     return found

@@ -135,7 +135,24 @@ def configure(
     if options.get("publish_all"):
         exposed = options.get("expose")
         options["expose"] = (*(exposed if isinstance(exposed, tuple) else ()), *_exposed_by(engine, image))
-    return build(image, argv, options)
+    config = build(image, argv, options)
+    if options.get("platform"):
+        _check_platform(engine, image, str(options["platform"]))
+    return config
+
+
+def _check_platform(engine: Engine, image: str, wanted: str) -> None:
+    """Raises InvalidInput unless the image is for that operating system and processor."""
+    from runtime.errors import InvalidInput
+
+    found = engine.images.get(image)
+    have = f"{found.os}/{found.architecture}"
+    if wanted.lower() not in (have, found.os, found.architecture, f"{have}/v8"):
+        raise InvalidInput(
+            f"image {image} was found but does not provide the specified platform ({wanted})",
+            hint=f"it is for {have}",
+            subject=wanted,
+        )
 
 
 def _exposed_by(engine: Engine, image: str) -> tuple[str, ...]:
