@@ -37,6 +37,14 @@ SECOND = 1_000_000_000
 NOW = time.time_ns()
 
 
+@pytest.fixture(autouse=True)
+def _every_test_begins_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The things below were made before ``NOW``, however long other tests have taken since."""
+    real = time.time_ns
+    begin = real()
+    monkeypatch.setattr(time, "time_ns", lambda: NOW + real() - begin)
+
+
 def make(number: int, name: str, status: str = "running", **config: Any) -> Container:
     labels = config.pop("labels", {})
     return Container(
