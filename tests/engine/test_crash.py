@@ -149,9 +149,11 @@ def test_killed_at_random_moments(fresh_engine: Engine, busybox_tar: bytes, tmp_
         assert not wrong, (wrong, history[-6:])
         assert finish(root, "images", "-q") == images, history[-6:]
         if rng.random() < 0.2:
-            finish(root, "rm", "-f", "box") if "box" in finish(root, "ps", "-a") else None
+            for name in finish(root, "ps", "-aq").split():
+                command(root, "rm", "-f", name).communicate(timeout=60)
     for name in finish(root, "ps", "-aq").split():
-        finish(root, "rm", "-f", name)
+        command(root, "rm", "-f", name).communicate(timeout=60)
+    assert finish(root, "ps", "-aq") == ""
     assert not settle(lambda: untrue(fresh_engine, root))
 
 
