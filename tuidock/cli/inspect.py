@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "container_command", "image_command", "network_command", "volume_command"]
 
 Document = Mapping[str, Any]
+F = TypeVar("F", bound=Callable[..., object])
 _KINDS = ("container", "image", "network", "volume")
 
 
@@ -33,9 +34,19 @@ def _volume(engine: Engine, name: str) -> Document:
     }
 
 
-def _reader(engine: Engine, kind: str) -> Callable[[str], Document]:
+def _sized(engine: Engine, name: str) -> Document:
+    """With what the container has written, and that together with its image."""
+    from tuidock.cli.system_df import disk_usage
+
+    document = dict(engine.containers.inspect(name))
+    written = disk_usage(str(engine.context.paths.containers / document["Id"] / "upper"))
+    images = {image.id: image.size for image in engine.images.list(all=True)}
+    return {**document, "SizeRw": written, "SizeRootFs": written + images.get(document["Image"], 0)}
+
+
+def _reader(engine: Engine, kind: str, size: bool) -> Callable[[str], Document]:
     if kind == "container":
-        return engine.containers.inspect
+        return (lambda name: _sized(engine, name)) if size else engine.containers.inspect
     if kind == "image":
         return engine.images.inspect
     if kind == "network":
@@ -43,12 +54,12 @@ def _reader(engine: Engine, kind: str) -> Callable[[str], Document]:
     return lambda name: _volume(engine, name)
 
 
-def _find(engine: Engine, name: str, kinds: tuple[str, ...]) -> Document:
+def _find(engine: Engine, name: str, kinds: tuple[str, ...], size: bool) -> Document:
     from runtime.errors import NotFound
 
     for kind in kinds:
         try:
-            return _reader(engine, kind)(name)
+            return _reader(engine, kind, size)(name)
         except NotFound:
             if len(kinds) == 1:
                 raise
@@ -57,7 +68,9 @@ def _find(engine: Engine, name: str, kinds: tuple[str, ...]) -> Document:
     )
 
 
-def _inspect(engine: Engine, names: tuple[str, ...], kinds: tuple[str, ...], format: str | None) -> None:
+def _inspect(
+    engine: Engine, names: tuple[str, ...], kinds: tuple[str, ...], format: str | None, size: bool = False
+) -> None:
     from runtime.errors import EngineError
     from tuidock.cli.listing import print_document
 
@@ -65,7 +78,7 @@ def _inspect(engine: Engine, names: tuple[str, ...], kinds: tuple[str, ...], for
     errors: list[EngineError] = []
     for name in names:
         try:
-            found.append(_find(engine, name, kinds))
+            found.append(_find(engine, name, kinds, size))
         except EngineError as error:
             errors.append(error)
     if found or format in (None, "", "json"):
@@ -76,6 +89,7 @@ def _inspect(engine: Engine, names: tuple[str, ...], kinds: tuple[str, ...], for
         fail(1)
 
 
+_size = click.option("-s", "--size", is_flag=True, help="Display total file sizes if the type is container")
 _format = click.option("-f", "--format", metavar="TEMPLATE", help="Format output: json or a Go template")
 
 
@@ -89,7 +103,7 @@ _format = click.option("-f", "--format", metavar="TEMPLATE", help="Format output
     ],
 )
 @_format
-@click.option("-s", "--size", is_flag=True, help="Display total file sizes if the type is container")
+@_size
 @click.option("--type", "kind", type=click.Choice(_KINDS), help="Look for this type of object only")
 @click.argument("names", nargs=-1, required=True)
 @pass_invocation
@@ -97,16 +111,23 @@ def command(
     invocation: Invocation, format: str | None, size: bool, kind: str | None, names: tuple[str, ...]
 ) -> None:
     """Return low-level information on containers, images, networks and volumes."""
-    _inspect(invocation.engine, names, (kind,) if kind else _KINDS, format)
+    _inspect(invocation.engine, names, (kind,) if kind else _KINDS, format, size)
+
+
+def _no_option(function: F) -> F:
+    return function
 
 
 def _of_kind(kind: str, what: str, example: str) -> click.Command:
     @declare("inspect", usage=f"[OPTIONS] {kind.upper()} [{kind.upper()}...]", examples=[example])
     @_format
+    @(_size if kind == "container" else _no_option)
     @click.argument("names", nargs=-1, required=True)
     @pass_invocation
-    def of_kind(invocation: Invocation, format: str | None, names: tuple[str, ...]) -> None:
-        _inspect(invocation.engine, names, (kind,), format)
+    def of_kind(
+        invocation: Invocation, format: str | None, names: tuple[str, ...], size: bool = False
+    ) -> None:
+        _inspect(invocation.engine, names, (kind,), format, size)
 
     of_kind.help = f"Display detailed information on one or more {what}."
     return of_kind
