@@ -241,7 +241,10 @@ def device_nodes(config: ContainerConfig) -> list[tuple[str, str, int, int, int]
             names[:] = [name for name in names if f"{directory}/{name}" not in _NOT_OF_THE_HOST]
             for name in files:
                 path = f"{directory}/{name}"
-                info = os.lstat(path)
+                try:
+                    info = os.lstat(path)
+                except FileNotFoundError:  # the host's /dev changes as it likes
+                    continue
                 if path in _NOT_OF_THE_HOST or not (stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode)):
                     continue
                 kind = "c" if stat.S_ISCHR(info.st_mode) else "b"

@@ -48,6 +48,9 @@ def start(engine: Engine, name: str, *arguments: str) -> str:
 
 
 V1 = not Path("/sys/fs/cgroup/cgroup.controllers").exists()
+_DISKS = sorted(name for name in os.listdir("/sys/block") if Path(f"/dev/{name}").is_block_device())
+DISK = "/dev/" + min(_DISKS, key=lambda name: name.startswith(("loop", "zram", "ram", "sr", "fd")))
+"""A block device of this machine, a real disk if there is one."""
 
 
 @pytest.mark.parametrize(
@@ -95,57 +98,80 @@ def test_effects(engine: Engine, busybox: str, arguments: list[str], script: str
     assert run(engine, *arguments, busybox, "sh", "-c", script) == (0, expected)
 
 
-@pytest.mark.skipif(not V1, reason="the files of cgroup version 1")
+MIB = 1 << 20
+
+
 @pytest.mark.parametrize(
-    ("arguments", "file", "expected"),
+    ("arguments", "first", "second"),
     [
-        (["--cpu-shares", "512"], "cpu/cpu.shares", "512"),
-        (["--cpu-period", "50000", "--cpu-quota", "25000"], "cpu/cpu.cfs_quota_us", "25000"),
-        (["--cpus", "0.5"], "cpu/cpu.cfs_quota_us", "50000"),
-        (["--memory", "64m"], "memory/memory.limit_in_bytes", str(64 << 20)),
-        (["--memory-reservation", "32m"], "memory/memory.soft_limit_in_bytes", str(32 << 20)),
-        (["--memory", "64m", "--memory-swap", "96m"], "memory/memory.memsw.limit_in_bytes", str(96 << 20)),
-        (["--memory-swappiness", "7"], "memory/memory.swappiness", "7"),
-        (["--pids-limit", "33"], "pids/pids.max", "33"),
-        (["--device-read-bps", "/dev/vda:1mb"], "blkio/blkio.throttle.read_bps_device", "254:0 1048576"),
-        (["--device-write-bps", "/dev/vda:2m"], "blkio/blkio.throttle.write_bps_device", "254:0 2097152"),
-        (["--device-read-iops", "/dev/vda:10"], "blkio/blkio.throttle.read_iops_device", "254:0 10"),
-        (["--device-write-iops", "/dev/vda:20"], "blkio/blkio.throttle.write_iops_device", "254:0 20"),
-        (["--cgroupns", "private"], "../../../proc/self/cgroup", None),
+        # the option, then file and content under cgroup version 1 and 2
+        (["--cpu-shares", "512"], ("cpu/cpu.shares", "512"), ("cpu.weight", "20")),
+        (["--cpu-period", "50000", "--cpu-quota", "25000"],
+         ("cpu/cpu.cfs_quota_us", "25000"), ("cpu.max", "25000 50000")),
+        (["--cpus", "0.5"], ("cpu/cpu.cfs_quota_us", "50000"), ("cpu.max", "50000 100000")),
+        (["--memory", "64m"], ("memory/memory.limit_in_bytes", f"{64 * MIB}"), ("memory.max", f"{64 * MIB}")),
+        (["--memory-reservation", "32m"],
+         ("memory/memory.soft_limit_in_bytes", f"{32 * MIB}"), ("memory.low", f"{32 * MIB}")),
+        (["--memory", "64m", "--memory-swap", "96m"],
+         ("memory/memory.memsw.limit_in_bytes", f"{96 * MIB}"), ("memory.swap.max", f"{32 * MIB}")),
+        (["--pids-limit", "33"], ("pids/pids.max", "33"), ("pids.max", "33")),
+        (["--device-read-bps", "DISK:1mb"], ("blkio/blkio.throttle.read_bps_device", "NUMBER 1048576"),
+         ("io.max", "NUMBER rbps=1048576 wbps=max riops=max wiops=max")),
+        (["--device-write-bps", "DISK:2m"], ("blkio/blkio.throttle.write_bps_device", "NUMBER 2097152"),
+         ("io.max", "NUMBER rbps=max wbps=2097152 riops=max wiops=max")),
+        (["--device-read-iops", "DISK:10"], ("blkio/blkio.throttle.read_iops_device", "NUMBER 10"),
+         ("io.max", "NUMBER rbps=max wbps=max riops=10 wiops=max")),
+        (["--device-write-iops", "DISK:20"], ("blkio/blkio.throttle.write_iops_device", "NUMBER 20"),
+         ("io.max", "NUMBER rbps=max wbps=max riops=max wiops=20")),
     ],
 )  # fmt: skip
 def test_limits_reach_the_kernel(
-    engine: Engine, busybox: str, arguments: list[str], file: str, expected: str | None
+    engine: Engine, busybox: str, arguments: list[str], first: tuple[str, str], second: tuple[str, str]
 ) -> None:
-    if "/dev/vda" in "".join(arguments):
-        number = os.stat("/dev/vda").st_rdev
-        expected = str(expected).replace("254:0", f"{os.major(number)}:{os.minor(number)}")
+    file, content = first if V1 else second
+    arguments = [text.replace("DISK", DISK) for text in arguments]
     code, text = run(engine, *arguments, busybox, "cat", f"/sys/fs/cgroup/{file}")
+    number = os.stat(DISK).st_rdev
     assert code == 0
-    if expected is None:
-        assert all(line.endswith(":/") for line in text.splitlines())
+    assert text.strip() == content.replace("NUMBER", f"{os.major(number)}:{os.minor(number)}")
+
+
+def test_swappiness_is_held_or_warned_about(engine: Engine, busybox: str) -> None:
+    start(engine, "swap", "--memory-swappiness", "7", busybox, "sleep", "60")
+    document = engine.containers.inspect("swap")
+    held = list(Path("/sys/fs/cgroup").glob(f"**/{document['Id']}/memory.swappiness"))
+    if held:
+        assert held[0].read_text() == "7\n"
     else:
-        assert text.strip() == expected
+        assert [text for text in document["Warnings"] if "swappiness" in text]
+
+
+def test_a_cgroup_namespace_of_its_own(engine: Engine, busybox: str) -> None:
+    text = run(engine, "--cgroupns", "private", busybox, "cat", "/proc/self/cgroup")[1]
+    assert all(line.endswith(":/") for line in text.splitlines())
 
 
 def test_a_read_rate_is_kept(engine: Engine, busybox: str) -> None:
+    where = engine.context.paths.state.stat().st_dev
     script = (
         "dd if=/dev/zero of=/f bs=256k count=8 conv=fsync 2>/dev/null;"
         " dd if=/f of=/dev/null bs=256k iflag=direct 2>/dev/null"
     )
+    device = Path(f"/sys/dev/block/{os.major(where)}:{os.minor(where)}")
+    assert device.exists(), "the tests' directory lies on no block device"
+    disk = device.resolve().parent if (device / "partition").exists() else device.resolve()
     began = time.monotonic()
-    limit = ("--device-read-bps", "/dev/vda:1mb")
-    code, _ = run(engine, *limit, busybox, "sh", "-c", script)
+    code, _ = run(engine, "--device-read-bps", f"/dev/{disk.name}:1mb", busybox, "sh", "-c", script)
     assert code == 0
     assert time.monotonic() - began > 1.2
 
 
 def test_block_weights_are_held_or_warned_about(engine: Engine, busybox: str) -> None:
-    arguments = ("--blkio-weight", "300", "--blkio-weight-device", "/dev/vda:200", busybox, "sleep", "60")
+    arguments = ("--blkio-weight", "300", "--blkio-weight-device", f"{DISK}:200", busybox, "sleep", "60")
     start(engine, "weight", *arguments)
     document = engine.containers.inspect("weight")
     host = document["HostConfig"]
-    assert (host["BlkioWeight"], host["BlkioWeightDevice"]) == (300, ["/dev/vda:200"])
+    assert (host["BlkioWeight"], host["BlkioWeightDevice"]) == (300, [f"{DISK}:200"])
     held = list(Path("/sys/fs/cgroup").glob(f"**/{document['Id']}/*weight*"))
     assert held or [text for text in document["Warnings"] if "block I/O weight" in text]
 
@@ -185,13 +211,13 @@ def test_a_device_rule_opens_what_the_default_shuts(engine: Engine, busybox: str
 
 def test_a_privileged_container_has_the_hosts_devices(engine: Engine, busybox: str) -> None:
     script = (
-        "test -b /dev/vda && head -c 1 /dev/kmsg | wc -c;"
+        f"test -b {DISK} && head -c 1 /dev/kmsg | wc -c;"
         " awk '/^Seccomp:/{print $2}' /proc/self/status; touch /proc/sys/kernel/x"
     )
     _code, text = run(engine, "--privileged", busybox, "sh", "-c", script)
     assert text.splitlines()[:2] == ["1", "0"]
     assert "Read-only" not in text
-    assert run(engine, busybox, "sh", "-c", "test -e /dev/vda || echo none")[1] == "none\n"
+    assert run(engine, busybox, "sh", "-c", f"test -e {DISK} || echo none")[1] == "none\n"
 
 
 def test_a_directory_of_devices(engine: Engine, busybox: str) -> None:
@@ -470,6 +496,18 @@ def test_restarts_keep_what_was_joined(engine: Engine, busybox: str) -> None:
     for _ in range(2):
         engine.containers.start(container.id)
         assert engine.containers.wait(container.id) == 0
+
+
+def test_inspect_with_sizes(engine: Engine, busybox: str) -> None:
+    from tuidock.cli.inspect import _find
+
+    engine.containers.run(config_of(engine, "--network", "none", busybox, "dd", "if=/dev/zero", "of=/f",
+                                    "bs=1024", "count=64"), name="sized")  # fmt: skip
+    engine.containers.wait("sized")
+    assert "SizeRw" not in _find(engine, "sized", ("container",), False)
+    document = _find(engine, "sized", ("container",), True)
+    assert document["SizeRw"] >= 65536
+    assert document["SizeRootFs"] > document["SizeRw"]
 
 
 def test_the_id_file(engine: Engine, busybox: str, tmp_path: Path) -> None:
