@@ -19,6 +19,7 @@ from runtime.model.container import (
     Resources,
     RestartPolicyName,
 )
+from tuidock.cli.container_options import REFUSED
 
 __all__ = ["Options", "build", "parse_labels"]
 
@@ -117,6 +118,9 @@ def _with_stop_and_memory(config: ContainerConfig, options: Options) -> Containe
 
 
 def _check_conflicts(options: Options) -> None:
+    for name, (why, instead) in REFUSED.items():
+        if options.get(name[2:].replace("-", "_")):
+            raise InvalidInput(f"{name} is not supported: {why}", hint=instead)
     if _on(options, "detach") and _many(options, "attach_streams"):
         raise InvalidInput("conflicting options: cannot specify both --attach and --detach")
     for stream in _many(options, "attach_streams"):

@@ -129,21 +129,11 @@ REFUSED: dict[str, tuple[str, str]] = {
 """docker's options that mean nothing here: refused by name with the reason, not taken for typing errors."""
 
 
-def _refuse(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    if value:
-        from runtime.errors import InvalidInput
-
-        why, instead = REFUSED[parameter.opts[0]]
-        raise InvalidInput(f"{parameter.opts[0]} is not supported: {why}", hint=instead)
-
-
 def container_options(function: F) -> F:
     """Add them all; the function takes them as ``**options`` (what ``container_config.build`` reads)."""
     for name in REFUSED:
         switch = name == "--use-api-socket"
-        function = click.option(
-            name, hidden=True, expose_value=False, multiple=not switch, is_flag=switch, callback=_refuse
-        )(function)
+        function = click.option(name, hidden=True, multiple=not switch, is_flag=switch)(function)
     for names, metavar, help in reversed(_OPTIONS):
         if not metavar:
             decorate = click.option(*names, is_flag=True, help=help)
