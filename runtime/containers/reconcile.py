@@ -19,7 +19,7 @@ from runtime.kernel.tree import remove_tree
 from runtime.model.container import Container, ContainerStatus
 from runtime.store import containers as store
 
-__all__ = ["reconcile", "repair", "settle", "settle_by_id"]
+__all__ = ["end_group", "reconcile", "repair", "settle", "settle_by_id"]
 
 
 def settle_by_id(ctx: Context, container_id: str) -> None:
@@ -68,12 +68,12 @@ def _settle_leftover(ctx: Context, container_id: str) -> None:
         if current is not None and current.state.status.alive:
             settle(ctx, current)
             return
-        _end_group(ctx, container_id)
+        end_group(ctx, container_id)
         _give_back(ctx, container_id)
         remove_tree(str(ctx.paths.container_run(container_id)))
 
 
-def _end_group(ctx: Context, container_id: str) -> None:
+def end_group(ctx: Context, container_id: str) -> None:
     backend = cgroups.detect()
     container = store.get(ctx.db, container_id)
     group = cgroup_path(ctx, container_id, container.config if container else None)
@@ -95,7 +95,7 @@ def _give_back(ctx: Context, container_id: str) -> None:
 
 def settle(ctx: Context, container: Container) -> None:
     """Its monitor is dead: end its processes, give everything back, write what is known. Holds the turn."""
-    _end_group(ctx, container.id)
+    end_group(ctx, container.id)
     code, oom_killed, finished = _exit_fact(ctx, container)
     _give_back(ctx, container.id)
     with ctx.db.write() as tx:

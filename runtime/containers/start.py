@@ -134,8 +134,11 @@ def _running(ctx: Context, container: Container, launch: Launch) -> None:
 
 
 def _failed(ctx: Context, container: Container, error: BaseException) -> None:
-    """Addresses, ports and rules back; the status says why."""
-    remove_tree(str(ctx.paths.container_run(container.id)))
+    """Addresses, ports, rules and a cgroup that a killed monitor left go back; the status says why. The
+    trace of the start goes last."""
+    from runtime.containers.reconcile import end_group
+
+    end_group(ctx, container.id)
     code = error.exit_code if isinstance(error, EngineError) else 128
     with ctx.db.write() as tx:
         current = store.get(tx, container.id)
@@ -157,6 +160,7 @@ def _failed(ctx: Context, container: Container, error: BaseException) -> None:
     if had_ports:
         with suppress(Exception):  # the cause is on its way; reconcile mends the rules
             endpoints.unpublish(ctx, container.id)
+    remove_tree(str(ctx.paths.container_run(container.id)))
 
 
 def _allocate(ctx: Context, container: Container, plan: dict[str, Any]) -> list[Endpoint]:
