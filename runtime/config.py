@@ -67,7 +67,8 @@ def load(environ: dict[str, str] | None = None) -> Config:
         candidates = [Path("/etc/tuidock/config.yaml"), Path(home) / "tuidock" / "config.yaml"]
     merged: dict[str, Any] = {}
     for path in candidates:
-        if path.is_file():
+        # os.path and not pathlib: a directory that we may not look into holds no settings for us.
+        if os.path.isfile(path):  # noqa: PTH113
             merged.update(_read(path))
     return Config(**merged) if merged else Config()
 
