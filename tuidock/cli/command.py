@@ -15,6 +15,7 @@ import click
 
 if TYPE_CHECKING:
     from runtime.engine import Engine
+    from tuidock.cli.oci import Runtime
 
 __all__ = ["Command", "Group", "Invocation", "declare", "each", "fail", "group", "pass_invocation", "report"]
 
@@ -39,6 +40,8 @@ class Invocation:
         self.interface = interface
         """Opens the terminal interface on (root, project) and returns the exit code."""
         self._open_engine = open_engine
+        self.oci: Runtime | None = None
+        """The global options of ``tuidock oci``, once they are read."""
         self.own_errors = 1
         """The exit code of the engine's own errors: 125 for ``run``, as docker has it."""
 
@@ -56,6 +59,12 @@ class Invocation:
         from runtime.engine import Engine
 
         return Engine(self.root)
+
+    @property
+    def runtime(self) -> Runtime:
+        """Of ``tuidock oci``."""
+        assert self.oci is not None
+        return self.oci
 
 
 pass_invocation = click.make_pass_decorator(Invocation)

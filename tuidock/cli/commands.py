@@ -66,6 +66,7 @@ TOP: Modules = {
     "history": (f"{_HERE}.history", "Show the history of an image"),
     "import": (f"{_HERE}.import_", "Import the contents from a tarball to create a file system image"),
     "load": (f"{_HERE}.load", "Load an image from a tar archive or standard input"),
+    "oci": (f"{_HERE}.oci", "An OCI runtime: containers out of bundles, with runc's command line"),
     "rmi": (f"{_HERE}.rmi", "Remove one or more images"),
     "save": (
         f"{_HERE}.save",
