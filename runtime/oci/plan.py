@@ -142,7 +142,9 @@ def _device_rules(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     wanted = rules[start:]
     if any(rule.get("allow") and _any(rule) for rule in wanted):
         return wanted
-    return wanted + [rule for rule in defaults.DEVICE_RULES if rule["allow"]]
+    always = [rule for rule in defaults.DEVICE_RULES if rule["allow"]]
+    # 5:1 is the machine's console; a container's is a pseudo-terminal.
+    return wanted + [rule for rule in always if (rule.get("major"), rule.get("minor")) != (5, 1)]
 
 
 def _any(rule: dict[str, Any]) -> bool:

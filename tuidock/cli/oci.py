@@ -71,6 +71,8 @@ class _RuntimeGroup(Group):
     """Whatever goes wrong below is written to the log before it is reported."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        from runtime.errors import CommandNotFound, CommandNotRunnable, Failed
+
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.exceptions.Abort):
@@ -81,6 +83,8 @@ class _RuntimeGroup(Group):
 
                 text = error.format_message() if isinstance(error, click.ClickException) else ""
                 ctx.obj.oci.write("error", text or describe(error).message)
+            if isinstance(error, CommandNotFound | CommandNotRunnable):
+                raise Failed(error.message) from error  # runc has no exit code of its own for these
             raise
 
 
