@@ -224,7 +224,7 @@ def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
         files=_etc_files(ctx, container),
         joins=_joins(ctx, config),
     )
-    (directory / "config.json").write_text(json.dumps(document, indent=1))
+    (directory / "config.json").write_text(json.dumps(document))
     program = seccomp.program_for(ctx, config, document["process"]["capabilities"]["bounding"])
     anonymous = [
         mount.source
