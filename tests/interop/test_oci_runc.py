@@ -65,6 +65,9 @@ class Runtime:
             assert done.returncode == 0, output.read()
 
 
+PARENT = "tuidock-oci-test"
+
+
 @pytest.fixture
 def place() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="oci", dir="/tmp"))
@@ -81,6 +84,10 @@ def both(place: Path) -> Iterator[list[Runtime]]:
     yield found
     for runtime in found:
         runtime("delete", "--force", "x", check=False)
+    # Neither runtime takes a parent away that it made for the container's group: it may be the caller's.
+    for group in (Path("/sys/fs/cgroup") / PARENT, *Path("/sys/fs/cgroup").glob(f"*/{PARENT}")):
+        if group.is_dir():
+            group.rmdir()
 
 
 def document(*argv: str) -> dict[str, Any]:
@@ -89,7 +96,7 @@ def document(*argv: str) -> dict[str, Any]:
     made = copy.deepcopy(default_document())
     made["process"].update(args=list(argv), terminal=False)
     made["process"]["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), CAPS)
-    made["linux"]["cgroupsPath"] = "/tuidock-oci-test/x"
+    made["linux"]["cgroupsPath"] = f"/{PARENT}/x"
     return made
 
 
