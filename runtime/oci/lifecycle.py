@@ -19,7 +19,7 @@ from runtime.kernel import capabilities, pidfd, syscalls
 from runtime.oci import document, forking, hooks, plan, process, state
 from runtime.oci.state import Record
 
-__all__ = ["create", "delete", "kill", "pause", "resume", "start", "update", "wait"]
+__all__ = ["Forwarding", "create", "delete", "kill", "pause", "resume", "start", "update", "wait"]
 
 Warn = Callable[[str], None]
 _END_SECONDS = 10.0
@@ -222,22 +222,40 @@ def update(record: Record, resources: dict[str, Any]) -> None:
         raise Unavailable("; ".join(warnings))
 
 
-def wait(pid: int, serve: Callable[[], None] | None = None) -> int:
-    """Our own child's exit code; signals that we get are passed on meanwhile. ``serve`` copies its terminal
-    until that ends."""
+class Forwarding:
+    """Passes the signals that this process gets on to another. Made before that one is seen to run, so that
+    none is missed: what comes before :meth:`to` is kept until then."""
 
-    def forward(number: int, _frame: object) -> None:
-        _signal(pid, number)
-
-    for number in (
+    _SIGNALS = (
         signal.SIGINT,
         signal.SIGTERM,
         signal.SIGHUP,
         signal.SIGQUIT,
         signal.SIGUSR1,
         signal.SIGUSR2,
-    ):
-        signal.signal(number, forward)
+    )
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._kept: list[int] = []
+        for number in self._SIGNALS:
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, _frame: object) -> None:
+        if self._pid:
+            _signal(self._pid, number)
+        else:
+            self._kept.append(number)
+
+    def to(self, pid: int) -> None:
+        """From now on to ``pid``."""
+        self._pid = pid
+        while self._kept:
+            _signal(pid, self._kept.pop(0))
+
+
+def wait(pid: int, serve: Callable[[], None] | None = None) -> int:
+    """Our own child's exit code. ``serve`` copies its terminal until that ends."""
     if serve is not None:
         serve()
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

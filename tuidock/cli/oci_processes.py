@@ -123,6 +123,8 @@ def run(
         warn=runtime.warn,
     )
     try:
+        if not detach:
+            lifecycle.Forwarding().to(record.pid)
         lifecycle.start(record)
         code = 0 if detach else lifecycle.wait(record.pid, console.serve if console else None)
     except BaseException:
@@ -188,6 +190,7 @@ def execute(
     else:
         raise InvalidInput("exec needs a command or --process")
     console = Console() if wanted.get("terminal") and not detach and not console_socket else None
+    forwarding = None if detach else lifecycle.Forwarding()
     pid = executing.execute(
         record,
         wanted,
@@ -197,5 +200,6 @@ def execute(
         preserve_fds=preserve_fds,
         warn=invocation.runtime.warn,
     )
-    if not detach:
+    if forwarding is not None:
+        forwarding.to(pid)
         fail(lifecycle.wait(pid, console.serve if console else None))
