@@ -65,8 +65,10 @@ class LegacyBackend:
         if devices is not None:
             if "devices" in self._roots:
                 self._allow_devices(self._directory("devices", path), devices)
-            else:
-                warnings.append("device rules: no devices cgroup controller")
+            elif not _allows_everything(devices):
+                # Without it the container could use any device node that it makes.
+                reason = f"{path} (no devices cgroup controller is mounted)"
+                raise SyscallError("restrict devices of", reason, errno.ENODEV)
         return warnings
 
     def update(self, path: str, resources: Mapping[str, object]) -> list[str]:
@@ -230,6 +232,11 @@ class LegacyBackend:
         """See the package."""
         for root in self._hierarchies:
             groupfiles.remove_empty(root, path.rpartition("/")[0])
+
+
+def _allows_everything(rules: Sequence[Mapping[str, object]]) -> bool:
+    """As for a privileged container."""
+    return all(rule.get("allow") and (rule.get("type") or "a") == "a" for rule in rules)
 
 
 def _device_number(value: object) -> str:

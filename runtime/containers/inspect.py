@@ -88,6 +88,8 @@ def _bindings(ports: tuple[PortBinding, ...]) -> dict[str, list[dict[str, str]]]
 
 
 def _host_config(container: Container) -> dict[str, Any]:
+    from runtime.containers import spec
+
     config, resources = container.config, container.config.resources
     return {
         "Binds": [
@@ -116,6 +118,8 @@ def _host_config(container: Container) -> dict[str, Any]:
         "Privileged": config.privileged,
         "ReadonlyRootfs": config.read_only,
         "SecurityOpt": list(config.security_opt) or None,
+        "MaskedPaths": spec.masked_paths(config),
+        "ReadonlyPaths": spec.readonly_paths(config),
         "UTSMode": config.uts_mode,
         "ShmSize": config.shm_size,
         "Sysctls": dict(config.sysctls),

@@ -15,7 +15,9 @@ from runtime.errors import InvalidInput
 from runtime.model.container import ContainerConfig, Mount, MountType, Resources
 from runtime.model.devices import parse_device, parse_device_rule, parse_iops, parse_rate, parse_weight
 
-__all__ = ["capability_names", "device_nodes", "make_spec", "resources_document"]
+__all__ = [
+    "capability_names", "device_nodes", "make_spec", "masked_paths", "readonly_paths", "resources_document",
+]  # fmt: skip
 
 
 def make_spec(
@@ -70,8 +72,8 @@ def make_spec(
                 else [dict(rule) for rule in (*defaults.DEVICE_RULES, *_device_rules(config))],
             },
             "devices": _devices_document(config),
-            "maskedPaths": [] if config.privileged or _unmasked(config) else list(defaults.MASKED_PATHS),
-            "readonlyPaths": [] if config.privileged or _unmasked(config) else list(defaults.READONLY_PATHS),
+            "maskedPaths": masked_paths(config),
+            "readonlyPaths": readonly_paths(config),
             "sysctl": dict(config.sysctls),
             "rootfsPropagation": "rslave" if _shares(config.mounts) else "rprivate",
         },
@@ -141,6 +143,16 @@ def _flag(config: ContainerConfig, name: str) -> bool:
         if key == name:
             return value in ("", "true")
     return False
+
+
+def masked_paths(config: ContainerConfig) -> list[str]:
+    """What is hidden from it."""
+    return [] if config.privileged or _unmasked(config) else list(defaults.MASKED_PATHS)
+
+
+def readonly_paths(config: ContainerConfig) -> list[str]:
+    """What it cannot write below /proc, whatever its capabilities."""
+    return [] if config.privileged or _unmasked(config) else list(defaults.READONLY_PATHS)
 
 
 def _unmasked(config: ContainerConfig) -> bool:

@@ -13,7 +13,7 @@ import os
 import resource
 import stat
 
-from runtime.kernel import capabilities, seccomp, syscalls
+from runtime.kernel import capabilities, procfs, seccomp, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,11 @@ __all__ = ["Refused", "User", "apply", "change_directory", "find_program", "reso
 
 _MAX_ACCOUNT_FILE = 4 << 20
 _MAX_ID = 0xFFFFFFFE
+_RLIMITS = {
+    getattr(resource, name): name.removeprefix("RLIMIT_").lower()
+    for name in dir(resource)
+    if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"  # an old name of NOFILE
+}
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -169,23 +174,40 @@ def _make_directories(path: str) -> None:
 
 
 def limits(plan: Plan) -> list[str]:
-    """rlimits and oom_score_adj; what this machine refuses (no CAP_SYS_RESOURCE) comes back as warnings."""
+    """rlimits and oom_score_adj; what this machine refuses (no CAP_SYS_RESOURCE) comes back as warnings that
+    tell what is in force instead."""
     warnings = []
     for number, soft, hard in plan["rlimits"]:
         try:
             resource.setrlimit(number, (soft, hard))
-        except (OSError, ValueError):
-            warnings.append(f"ulimit {number}={soft}:{hard} could not be set")
+        except (OSError, ValueError) as error:
+            wanted, kept = _range(soft, hard), _range(*resource.getrlimit(number))
+            name = _RLIMITS.get(number, str(number))
+            warnings.append(f"ulimit {name}={wanted} could not be set ({_reason(error)}): it stays {kept}")
     if plan["oom_score_adj"]:
         try:
-            fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.write(fd, b"%d" % plan["oom_score_adj"])
-            finally:
-                os.close(fd)
-        except OSError:
-            warnings.append(f"oom_score_adj {plan['oom_score_adj']} could not be set")
-    return warnings
+            procfs.write("/proc/self/oom_score_adj", str(plan["oom_score_adj"]))
+        except OSError as error:
+            warnings.append(f"oom_score_adj {plan['oom_score_adj']} could not be set ({_reason(error)})")
+    return warnings + _withheld(plan)
+
+
+def _reason(error: Exception) -> str:
+    """CPython turns the EPERM of setrlimit(2) into a ValueError."""
+    return error.strerror or "" if isinstance(error, OSError) else "not permitted"
+
+
+def _range(soft: int, hard: int) -> str:
+    return ":".join("unlimited" if value < 0 else str(value) for value in (soft, hard))
+
+
+def _withheld(plan: Plan) -> list[str]:
+    """Capabilities that are asked for and that we do not have ourselves: set_sets leaves them out."""
+    caps = plan.get("caps")
+    lacking = caps["permitted"] & ~capabilities.current()[1] if caps else 0
+    if not lacking:
+        return []
+    return [f"not given, because this machine withholds them: {', '.join(capabilities.names_of(lacking))}"]
 
 
 def apply(plan: Plan, user: User, program: bytes) -> None:
@@ -210,6 +232,8 @@ def apply(plan: Plan, user: User, program: bytes) -> None:
         ambient = caps["ambient"]
         capabilities.set_sets(ambient, ambient, ambient)
         capabilities.set_ambient(ambient)
+    # A change of ids may have made us dumpable again (suid_dumpable, proc_sys_fs(5)).
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
     if plan["no_new_privileges"]:
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         if program:

@@ -8,7 +8,7 @@ import marshal
 import os
 
 from runtime import cgroups
-from runtime.kernel import namespaces, syscalls, terminals
+from runtime.kernel import namespaces, procfs, syscalls, terminals
 from runtime.monitor import credentials, process, wire
 from runtime.monitor.loop import READ, Loop
 
@@ -104,9 +104,11 @@ def _enter(
         os.setsid()
         # Before the container can see us: not dumpable, so no ptrace and no way to our descriptors.
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+        procfs.set_title("tuidock", "tuidock: entering a container")
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         process.reset_signals()
         cgroups.detect().enter(plan["cgroup"])
+        process.refuse_imports()
         namespaces.enter_fds(fds)
         os.chdir("/")
         if stdio is None:

@@ -1,4 +1,8 @@
-"""``--init``: a first process that reaps orphans and forwards signals, the program being its child."""
+"""``--init``: a first process that reaps orphans and forwards signals, the program being its child.
+
+It has the program's user, capabilities and filter, no more: a program that may trace (CAP_SYS_PTRACE) must
+gain nothing by it. It shows nothing of the machine either: no path of ours in its title, no descriptor.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,8 @@ import _signal as signal  # the C module: the Python one costs enum
 import _socket
 import os
 
-from runtime.kernel import syscalls
+from runtime.kernel import procfs, syscalls
 from runtime.monitor import credentials
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from runtime.monitor.shapes import Plan
 
 __all__ = ["serve"]
 
@@ -32,29 +32,30 @@ _NOT_FORWARDED = {
 }
 
 
-def serve(plan: Plan, sync: _socket.socket, user: credentials.User, env: dict[str, str]) -> None:
-    """Never returns in the first process; returns nothing in the child, which becomes the program."""
+def serve(argv: list[str], sync: _socket.socket, env: dict[str, str]) -> None:
+    """Never returns, neither in the first process nor in the child, which becomes the program."""
     wanted = set(signal.valid_signals()) - _NOT_FORWARDED
     signal.pthread_sigmask(signal.SIG_BLOCK, wanted | {signal.SIGCHLD})
     child = os.fork()
     if child == 0:
         try:
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
-            credentials.apply(plan, user, plan["seccomp"])
-            credentials.execute(list(plan["argv"]), env)
+            credentials.execute(argv, env)
         except BaseException as error:
             credentials.fail(sync, error)
     sync.close()
+    procfs.set_title("tuidock-init", " ".join(["tuidock-init", "--", *argv]))
     syscalls.close_range(3, 0xFFFFFFFF, 0)
     null = os.open("/dev/null", os.O_RDWR)
     for fd in range(3):
         os.dup2(null, fd)
+    os.close(null)
     while True:
         number = signal.sigwait(wanted | {signal.SIGCHLD})
         if number != signal.SIGCHLD:
             try:
                 os.kill(child, number)
-            except ProcessLookupError:
+            except (ProcessLookupError, PermissionError):  # PermissionError: it changed its user
                 pass
             continue
         while True:

@@ -14,7 +14,7 @@ import os
 import sys
 
 from runtime import cgroups
-from runtime.kernel import mounts, namespaces, syscalls, terminals
+from runtime.kernel import mounts, namespaces, procfs, syscalls, terminals
 from runtime.monitor import credentials, init, wire
 from runtime.monitor.credentials import Refused
 
@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.monitor.shapes import Plan
 
-__all__ = ["reset_signals", "run"]
+__all__ = ["refuse_imports", "reset_signals", "run"]
 
 _NEW = {
     "mount": syscalls.CLONE_NEWNS,
@@ -47,9 +47,17 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
+def refuse_imports() -> None:
+    """No module is loaded from a file from here on: below the container's root the search path, and the path
+    of a package, name the container's files, which would run with all our privileges (CVE-2019-14271)."""
+    sys.meta_path[:] = [item for item in sys.meta_path if getattr(item, "__name__", "") != "PathFinder"]
+    sys.path.clear()
+
+
 def run(plan: Plan, sync: _socket.socket, stdio: tuple[int, int, int] | None, netns: int) -> None:
     """Never returns. ``stdio`` is None for a terminal; ``netns`` is kept from an earlier run, or -1."""
     try:
+        procfs.set_title("tuidock", "tuidock: starting a container")
         _isolate(plan, sync, netns)
         rootfs = _root_file_system(plan)
         if plan["tty"]:
@@ -58,8 +66,13 @@ def run(plan: Plan, sync: _socket.socket, stdio: tuple[int, int, int] | None, ne
             assert stdio is not None
             for target, source in enumerate(stdio):
                 os.dup2(source, target)
+        refuse_imports()
         _enter_root(plan, rootfs)
         user = credentials.resolve_user(plan["user"], plan["groups"])
+        # Before the word that all is ready, so that whoever starts us can tell what is not in force.
+        warnings = credentials.limits(plan)
+        if warnings:
+            sync.send(b"W" + marshal.dumps(warnings))
         sync.send(b"R")
         if sync.recv(1) != b"G":
             os._exit(125)
@@ -133,15 +146,9 @@ def _enter_root(plan: Plan, rootfs: str) -> None:
     mounts.pivot(rootfs)
     for path, value in plan["sysctls"]:
         try:
-            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise Refused(f"sysctl {path}: {error.strerror}", 125) from error
-        try:
-            os.write(fd, value.encode())
+            procfs.write(path, value)
         except OSError as error:
             raise Refused(f"sysctl {path}={value}: {error.strerror}", 125) from error
-        finally:
-            os.close(fd)
     mounts.readonly_paths(plan["readonly_paths"])
     mounts.mask_paths(plan["masked_paths"])
     if plan["readonly_rootfs"]:
@@ -150,9 +157,6 @@ def _enter_root(plan: Plan, rootfs: str) -> None:
 
 def _execute(plan: Plan, sync: _socket.socket, user: credentials.User) -> None:
     os.umask(0o022)
-    warnings = credentials.limits(plan)
-    if warnings:
-        sync.send(b"W" + marshal.dumps(warnings))
     env = credentials.environment(plan["env"], user)
     if plan["cwd"] not in ("", "/"):
         credentials.change_directory(plan["cwd"], True, user)
@@ -160,11 +164,11 @@ def _execute(plan: Plan, sync: _socket.socket, user: credentials.User) -> None:
         _give_stdio(user)
     # The program must not get a descriptor of ours, whatever it is (CVE-2024-21626).
     syscalls.close_range(3, 0xFFFFFFFF, syscalls.CLOSE_RANGE_CLOEXEC)
-    if plan["init"]:
-        init.serve(plan, sync, user, env)
     credentials.apply(plan, user, plan["seccomp"])
-    # Changing ids clears the parent-death signal (prctl(2)); ask again, then see whether it was too late.
+    # Changing ids clears the parent-death signal (prctl(2)); ask again.
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if plan["init"]:
+        init.serve(list(plan["argv"]), sync, env)
     sys.stdout = sys.stderr = None
     credentials.execute(list(plan["argv"]), env)
 

@@ -4,7 +4,7 @@ It talks to the verb over a SOCK_SEQPACKET pair: ``W`` warnings, ``H`` the mount
 hooks may run (answered by ``G``), ``R`` ready, ``F`` a failure. After ``R`` a created container's process
 waits at its FIFO with its final ids and capabilities, so that nothing in a shared pid namespace gains by it.
 
-No module may be loaded once the container's root is ours (CVE-2019-14271), hence the empty search path.
+No module may be loaded once the container's root is ours (CVE-2019-14271).
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ import fcntl
 import marshal
 import os
 import stat
-import sys
 from typing import Any
 
 from runtime import cgroups
 from runtime.kernel import capabilities, mounts, namespaces, seccomp, syscalls, terminals
 from runtime.monitor import credentials
-from runtime.monitor.process import reset_signals
+from runtime.monitor.process import refuse_imports, reset_signals
 from runtime.oci import hooks, rootfs
 
 __all__ = ["Streams", "enter_and_run", "set_up_and_wait"]
@@ -62,8 +61,7 @@ def set_up_and_wait(
         if plan["tty"]:
             _terminal(plan, streams.console, plan["rootfs"])
         rootfs.enter(plan)
-        sys.path.clear()
-        sys.path_importer_cache.clear()
+        refuse_imports()
         env, program = _prepare(plan, sync)
         _become(plan)
         sync.send(b"R")
@@ -85,8 +83,7 @@ def enter_and_run(plan: Plan, sync: _socket.socket, streams: Streams, fds: dict[
     try:
         _begin(plan)
         namespaces.enter_fds(fds)
-        sys.path.clear()
-        sys.path_importer_cache.clear()
+        refuse_imports()
         os.chdir("/")
         if plan["tty"]:
             _terminal(plan, streams.console, "/")
