@@ -2,7 +2,7 @@
 
 The shipped code knows nothing of this: a mechanism is a function that replaces attributes of ``runtime``'s
 modules, in the test's own process (undone by monkeypatch) and in a monitor that a test starts through a
-launcher of its own (see ``off.py``). So the very program that holds is the one that does not, but for one thing.
+launcher of its own (see ``off.py``). So the program that holds is the one that does not, but for one thing.
 
 Names with ``=`` take a value. Those of :data:`PREMISES` switch nothing off: they bring about what an attack
 needs to find (a descriptor that leaked, a moment held open), with every mechanism in place.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import _socket
 import errno
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -295,6 +296,7 @@ def _controller(patch: Patch, value: str) -> None:
         real_write(path, text)
 
     patch(LegacyBackend, "__init__", start)
+    patch(sys.modules["runtime.cgroups.detect"], "_backend", None)  # found anew, without it
     patch(groupfiles, "write", write)
 
 
