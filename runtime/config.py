@@ -40,6 +40,7 @@ class Config:
     dns_opts: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
     insecure_registries: tuple[str, ...] = ()
+    registry_certs_dirs: tuple[str, ...] = ()
     default_address_pools: tuple[AddressPool, ...] = DEFAULT_POOLS
     bip: str = ""
     mtu: int = 0
@@ -109,6 +110,7 @@ _STRING_LISTS = {
     "dns-opts",
     "registry-mirrors",
     "insecure-registries",
+    "registry-certs-dirs",
     "default-ulimits",
     "labels",
 }

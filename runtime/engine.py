@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from runtime.containers.diff import Change
     from runtime.containers.logs import LogEntry, LogFollower
     from runtime.containers.session import Session
+    from runtime.images.registry.pull import Pulled
+    from runtime.images.registry.push import Pushed
+    from runtime.images.registry.search import SearchResult
     from runtime.model.container import Container, ContainerConfig, Resources, RestartPolicy
     from runtime.model.event import CancelEvent, Event, ProgressCallback
     from runtime.model.image import Image, ImageSummary
@@ -49,6 +52,10 @@ class Engine:
     @cached_property
     def images(self) -> Images:
         return Images(self.context)
+
+    @cached_property
+    def registry(self) -> Registry:
+        return Registry(self.context)
 
     @cached_property
     def networks(self) -> Networks:
@@ -497,11 +504,86 @@ class Images(_Verbs):
 
         return bootstrap(self._context, name, progress=progress, cancel=cancel)
 
+    def pull(
+        self,
+        reference: str,
+        *,
+        platform: str = "",
+        all_tags: bool = False,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> builtins.list[Pulled]:
+        """Bring an image (or every tag of its repository) from its registry or a mirror."""
+        from runtime.images.registry.pull import pull
+
+        return pull(
+            self._context, reference, platform=platform, all_tags=all_tags, progress=progress, cancel=cancel
+        )
+
+    def push(
+        self,
+        reference: str,
+        *,
+        all_tags: bool = False,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> builtins.list[Pushed]:
+        """Send an image (or every tag of its repository) to its registry."""
+        from runtime.images.registry.push import push
+
+        return push(self._context, reference, all_tags=all_tags, progress=progress, cancel=cancel)
+
+    def ensure(
+        self,
+        reference: str,
+        *,
+        platform: str = "",
+        policy: str = "missing",
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> Image:
+        """The image, pulled when the policy (always, missing, never) says so."""
+        from runtime.images.ensure import ensure_image
+
+        return ensure_image(
+            self._context, reference, platform=platform, policy=policy, progress=progress, cancel=cancel
+        )
+
     def prune(self, *, all: bool = False) -> tuple[builtins.list[str], int]:
         """Remove dangling (or all unused) images; (ids, bytes reclaimed)."""
         from runtime.images.remove import prune
 
         return prune(self._context, all=all)
+
+
+class Registry(_Verbs):
+    """Logins and searching; passwords are kept where docker keeps them."""
+
+    def login(
+        self, server: str = "", *, username: str = "", password: str = "", cancel: CancelEvent | None = None
+    ) -> str:
+        """Try a password (without a user: the one that is kept) and keep it; the file that it went to."""
+        from runtime.images.registry.login import login
+
+        return login(self._context, server, username=username, password=password, cancel=cancel)
+
+    def logout(self, server: str = "") -> bool:
+        """False when nobody was logged in."""
+        from runtime.images.registry.login import logout
+
+        return logout(server)
+
+    def known_user(self, server: str = "") -> str:
+        """Who is logged in; "" for nobody."""
+        from runtime.images.registry.login import known_user
+
+        return known_user(server)
+
+    def search(self, term: str, *, limit: int = 25, cancel: CancelEvent | None = None) -> list[SearchResult]:
+        """Raises Unavailable where the registry does not offer it."""
+        from runtime.images.registry.search import search
+
+        return search(self._context, term, limit=limit, cancel=cancel)
 
 
 class Networks(_Verbs):
@@ -642,6 +724,56 @@ class Services(_Verbs):
             build_args=build_args or {},
             no_cache=no_cache,
             pull=pull,
+            progress=progress,
+            cancel=cancel,
+        )
+
+    def pull(
+        self,
+        project: Project,
+        services: Sequence[str] = (),
+        *,
+        dependencies: bool = False,
+        policy: str = "",
+        ignore_failures: bool = False,
+        ignore_buildable: bool = False,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> None:
+        """The images of the services (all, when none is named) out of their registries."""
+        from runtime.services.pull import pull
+
+        pull(
+            self._context,
+            project,
+            services,
+            dependencies=dependencies,
+            policy=policy,
+            ignore_failures=ignore_failures,
+            ignore_buildable=ignore_buildable,
+            progress=progress,
+            cancel=cancel,
+        )
+
+    def push(
+        self,
+        project: Project,
+        services: Sequence[str] = (),
+        *,
+        dependencies: bool = False,
+        ignore_failures: bool = False,
+        progress: ProgressCallback | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> None:
+        """The images that the project builds, to their registries."""
+        from runtime.services.pull import push
+
+        push(
+            self._context,
+            project,
+            services,
+            dependencies=dependencies,
+            ignore_failures=ignore_failures,
             progress=progress,
             cancel=cancel,
         )

@@ -9,12 +9,13 @@ from runtime.build.parser import parse_trigger
 from runtime.build.stages import PlannedStage
 from runtime.build.state import StageState, architecture
 from runtime.build.workspace import Workspace
-from runtime.errors import NotFound
-from runtime.images.list import get_image
+from runtime.errors import Denied, NotFound, Unavailable
+from runtime.images.ensure import ensure_image
 from runtime.images.reference import Reference
+from runtime.model.event import Progress
 from runtime.model.image import Image
 
-__all__ = ["begin_stage", "shown_base"]
+__all__ = ["base_image", "begin_stage", "shown_base"]
 
 
 def begin_stage(work: Workspace, planned: PlannedStage) -> tuple[StageState, list[Instruction]]:
@@ -38,16 +39,39 @@ def _image(work: Workspace, planned: PlannedStage) -> Image:
     name = given.removeprefix("docker-image://") or planned.base
     source, line = work.dockerfile.source, planned.stage.base.first
     try:
-        return get_image(work.ctx, name)
-    except NotFound as error:
+        return base_image(work, name)
+    except (NotFound, Denied, Unavailable) as error:
+        known = error.message.startswith("no such image")
+        why = "" if known else f" here, and it was not pulled: {error.message}"
         raise BaseNotFound(
-            f"{source.name}:{line}: FROM {planned.base}: no such image: {name}",
-            hint="tuidock image ls lists the images; tuidock image bootstrap makes base:latest"
+            f"{source.name}:{line}: FROM {planned.base}: no such image: {name}{why}",
+            hint=error.hint
+            if why and error.hint
+            else "tuidock image ls lists the images; tuidock image bootstrap makes base:latest"
             if name.partition(":")[0] == "base"
             else "tuidock image ls lists the images; load, import or build it first",
             subject=name,
             details=excerpt(source, line, planned.stage.base.last),
         ) from error
+
+
+def base_image(work: Workspace, name: str) -> Image:
+    """An image that the build stands on or copies from: pulled when it is missing, or always with ``--pull``.
+    Raises what :func:`runtime.images.ensure.ensure_image` raises."""
+    if not work.options.pull:
+        try:
+            return ensure_image(work.ctx, name, policy="never")
+        except NotFound:
+            if name.startswith("sha256:"):
+                raise
+    with work.report.step(f"[internal] pull {name}", counted=False) as step:
+
+        def tell(event: Progress) -> None:
+            if event.current is None:
+                step.line(f"{event.id}: {event.stage}" if event.id else event.stage)
+
+        policy = "always" if work.options.pull else "missing"
+        return ensure_image(work.ctx, name, policy=policy, progress=tell, cancel=work.cancel)
 
 
 def _check_platform(work: Workspace, planned: PlannedStage) -> None:

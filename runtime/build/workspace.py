@@ -29,7 +29,6 @@ from runtime.errors import Cancelled, EngineError
 from runtime.images.layer_view import LayerView
 from runtime.images.layers import LayerInfo, adopt_layer, layer_paths
 from runtime.images.leases import temporary_name
-from runtime.images.list import get_image
 from runtime.kernel.tree import remove_tree
 from runtime.model.event import CancelEvent
 
@@ -167,7 +166,9 @@ class Workspace:
         if index is not None and not given:
             layers = self.results[index].layers
         else:
-            layers = list(get_image(self.ctx, given.removeprefix("docker-image://") or name).layers)
+            from runtime.build.from_ import base_image
+
+            layers = list(base_image(self, given.removeprefix("docker-image://") or name).layers)
         return self.layer_tree(name, layers)
 
     def layer_tree(self, name: str, layers: list[str]) -> SourceTree:

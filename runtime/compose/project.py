@@ -93,6 +93,7 @@ class ServiceSpec:
     depends_on: tuple[Dependency, ...] = ()
     profiles: tuple[str, ...] = ()
     pull_policy: str = ""
+    platform: str = ""
     files: tuple[InlineFile, ...] = ()
     port_ranges: tuple[PortRange, ...] = ()
     volumes_from: tuple[tuple[str, bool], ...] = ()

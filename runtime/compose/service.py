@@ -13,9 +13,9 @@ from runtime.compose.project import Dependency, InlineFile, NetworkSpec, Service
 from runtime.compose.schema import SECTIONS, SERVICE, UNSUPPORTED
 from runtime.compose.storage import FileSpec
 from runtime.compose.values import Value, nearest
-from runtime.errors import EngineError
+from runtime.errors import EngineError, InvalidInput
 from runtime.model.container import ContainerConfig, HealthCheck, Mount
-from runtime.model.parse import parse_env_file, parse_signal
+from runtime.model.parse import parse_duration, parse_env_file, parse_signal
 
 __all__ = ["Scope", "service_spec"]
 
@@ -67,6 +67,7 @@ def service_spec(name: str, at: Value, scope: Scope) -> ServiceSpec:
         depends_on=_dependencies(at),
         profiles=profiles.strings() if profiles else (),
         pull_policy=_pull_policy(at.get("pull_policy")),
+        platform=platform.string() if (platform := at.get("platform")) else "",
         files=tuple(files),
         port_ranges=port_ranges,
         volumes_from=_volumes_from(at),
@@ -344,5 +345,9 @@ def _pull_policy(at: Value | None) -> str:
         return ""
     text = at.string()
     if text.startswith("every_"):
+        try:
+            parse_duration(text.removeprefix("every_"), days=True)
+        except InvalidInput as error:
+            raise at.wrong(f"{text!r}: {error.message}") from None
         return text
     return at.choice(*_PULL_POLICIES)

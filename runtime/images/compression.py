@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import IO, Protocol, cast
 
-from runtime.errors import InvalidInput
+from runtime.errors import EngineError, InvalidInput
 
 __all__ = ["CHUNK", "Compression", "Peeked", "Readable", "decompressed", "detect"]
 
@@ -106,6 +106,6 @@ class _Decoded:
         try:
             return self._stream.read(n)
         except Exception as error:
-            if isinstance(error, OSError) and error.errno is not None:
+            if isinstance(error, EngineError) or (isinstance(error, OSError) and error.errno is not None):
                 raise
             raise InvalidInput(f"damaged {self._compression} data: {error}") from error

@@ -17,7 +17,16 @@ from runtime.images.leases import temporary_name
 if TYPE_CHECKING:
     from runtime.context import Context
 
-__all__ = ["BlobWriter", "blob_path", "has_blob", "open_blob", "put_blob", "read_blob", "remove_blob"]
+__all__ = [
+    "BlobWriter",
+    "blob_path",
+    "ensure_layout",
+    "has_blob",
+    "open_blob",
+    "put_blob",
+    "read_blob",
+    "remove_blob",
+]
 
 
 def blob_path(ctx: Context, digest: str) -> Path:
@@ -71,7 +80,7 @@ class BlobWriter:
     """Collects a blob in a temporary file; ``commit`` names it, ``abandon`` (always call it) drops it."""
 
     def __init__(self, ctx: Context) -> None:
-        _ensure_layout(ctx)
+        ensure_layout(ctx)
         self._ctx = ctx
         self._path: Path | None = ctx.paths.content / temporary_name()
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -108,7 +117,8 @@ class BlobWriter:
             self._path = None
 
 
-def _ensure_layout(ctx: Context) -> None:
+def ensure_layout(ctx: Context) -> None:
+    """The directories and files that make it an OCI image layout."""
     blobs = ctx.paths.content / "blobs" / "sha256"
     if blobs.is_dir():
         return

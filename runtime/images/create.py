@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Sequence
@@ -77,18 +78,28 @@ def create_image(
 
 
 def register_image(
-    ctx: Context, config: bytes, *, refs: Sequence[str] = (), parent: str = "", event: str = ""
+    ctx: Context,
+    config: bytes,
+    *,
+    refs: Sequence[str] = (),
+    parent: str = "",
+    event: str = "",
+    actor: str = "",
+    manifest: bytes | None = None,
 ) -> Image:
-    """The same for a config blob that is given as it is. Raises NotFound, InvalidInput."""
+    """The same for a config blob that is given as it is. A ``manifest`` that came with it is kept, so that
+    its digest stays, when its layers are the very blobs that we have. Raises NotFound, InvalidInput.
+    """
     names = [Reference.parse(ref) for ref in refs]
     document = parse_config(config)
     with lease(ctx):
         image_id = put_blob(ctx, config)
         layer_rows = [_layer(ctx, diff_id) for diff_id in document.diff_ids]
-        manifest = put_blob(ctx, _manifest(image_id, len(config), layer_rows))
+        given = manifest if manifest is not None and _is_of(manifest, layer_rows) else None
+        manifest_digest = put_blob(ctx, given or _manifest(image_id, len(config), layer_rows))
         row = rows.ImageRow(
             id=image_id,
-            manifest_digest=manifest,
+            manifest_digest=manifest_digest,
             created_at=document.created_at,
             size=sum(layer.size for layer in layer_rows),
             layers=document.diff_ids,
@@ -96,10 +107,11 @@ def register_image(
             added_at=time.time_ns(),
         )
         with ctx.db.write() as tx:
-            rows.insert_image(tx, row)
+            if not rows.insert_image(tx, row) and given is not None:
+                rows.set_manifest(tx, image_id, manifest_digest)
             if event:
                 name = names[0].familiar() if names else image_id
-                tx.event("image", event, image_id, **_attributes(document, name))
+                tx.event("image", event, actor or image_id, **_attributes(document, name))
             for name_ in names:
                 set_reference(tx, name_, image_id)
     return load_image(ctx, image_id)
@@ -109,6 +121,11 @@ def set_reference(tx: Transaction, reference: Reference, image_id: str) -> None:
     """Point a reference at an image, with docker's event, unless it did already."""
     if rows.set_ref(tx, str(reference), image_id) != image_id:
         tx.event("image", "tag", image_id, name=reference.familiar())
+
+
+def _is_of(manifest: bytes, layers: Sequence[rows.LayerRow]) -> bool:
+    named = [item.get("digest") for item in json.loads(manifest)["layers"]]
+    return named == [row.blob_digest for row in layers]
 
 
 def _layer(ctx: Context, diff_id: str) -> rows.LayerRow:

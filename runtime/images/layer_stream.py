@@ -29,12 +29,19 @@ class LayerStream:
     """Read the plain tar from it; after the end, ``finish`` and the properties tell what it was.
 
     The blob is kept as it came when that was gzip or zstd; anything else is kept as quick gzip,
-    the form that every registry and engine reads.
+    the form that every registry and engine reads. With ``keep`` False the caller keeps it.
     """
 
-    def __init__(self, ctx: Context, source: Readable, on_bytes: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        source: Readable,
+        on_bytes: Callable[[int], None] | None = None,
+        *,
+        keep: bool = True,
+    ) -> None:
         self._source = _Source(source, on_bytes)
-        self._blob = BlobWriter(ctx)
+        self._blob = BlobWriter(ctx) if keep else None
         self._diff = hashlib.sha256()
         self._queue: queue.Queue[bytes | BaseException] = queue.Queue(_AHEAD)
         self._stopped = threading.Event()
@@ -77,7 +84,8 @@ class LayerStream:
             except queue.Empty:
                 continue
         self._thread.join()
-        self._blob.abandon()
+        if self._blob is not None:
+            self._blob.abandon()
 
     @property
     def diff_id(self) -> str:
@@ -86,21 +94,24 @@ class LayerStream:
     @property
     def source_digest(self) -> str:
         """Of the bytes as they came; "" for a compression that no layer may have."""
-        if self._compression in _KEPT:
+        if self._compression in _KEPT and self._blob is not None:
             return self._blob.digest
         return self.diff_id if self._compression == "" else ""
 
     @property
     def media_type(self) -> str:
+        """Of the blob that is kept."""
+        if self._compression == "" and self._blob is None:
+            return _MEDIA
         return f"{_MEDIA}+zstd" if self._compression == "zstd" else f"{_MEDIA}+gzip"
 
     @property
     def blob_size(self) -> int:
-        return self._blob.size
+        return self._blob.size if self._blob is not None else 0
 
     def commit(self) -> str:
         """Keep the blob; returns its digest."""
-        return self._blob.commit()
+        return self._blob.commit() if self._blob is not None else ""
 
     def _run(self) -> None:
         try:
@@ -114,9 +125,12 @@ class LayerStream:
 
         self._compression, plain = decompressed(self._source)
         compressor = None
-        if self._compression in _KEPT:
-            self._source.blob = self._blob
-            self._blob.write(self._source.seen)
+        blob = self._blob
+        if blob is None:
+            pass
+        elif self._compression in _KEPT:
+            self._source.blob = blob
+            blob.write(self._source.seen)
         else:
             compressor = isal_zlib.compressobj(1, wbits=31)
         self._source.seen = b""
@@ -126,11 +140,11 @@ class LayerStream:
             if not chunk:
                 break
             self._diff.update(chunk)
-            if compressor is not None:
-                self._blob.write(compressor.compress(chunk))
+            if compressor is not None and blob is not None:
+                blob.write(compressor.compress(chunk))
             self._put(chunk)
-        if compressor is not None:
-            self._blob.write(compressor.flush())
+        if compressor is not None and blob is not None:
+            blob.write(compressor.flush())
         while not self._stopped.is_set() and self._source.read(CHUNK):
             pass
 

@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from runtime.errors import Cancelled, InvalidInput, NotFound
 from runtime.images.compression import Readable, decompressed
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEDIA_TYPE_TAR",
+    "KeptBlob",
     "LayerInfo",
     "adopt_layer",
     "has_layer",
@@ -43,6 +44,15 @@ __all__ = [
 ]
 
 MEDIA_TYPE_TAR = "application/vnd.oci.image.layer.v1.tar"
+
+
+class KeptBlob(Protocol):
+    """A layer's blob that its bringer puts into the content store."""
+
+    size: int
+
+    def commit(self) -> str:
+        """Make it content; returns its digest."""
 
 
 def temporary_directory(ctx: Context) -> Path:
@@ -85,16 +95,18 @@ def unpack_layer(
     blob_digest: str | None = None,
     cancel: CancelEvent | None = None,
     on_bytes: Callable[[int], None] | None = None,
+    kept: KeptBlob | None = None,
 ) -> LayerInfo:
     """A layer from its tar, plain or compressed, safely; an expected ``diff_id`` or ``blob_digest`` (of the
-    bytes as they come) is checked before anything is kept. ``on_bytes`` hears how much was read.
+    bytes as they come) is checked before anything is kept. ``on_bytes`` hears how much was read. ``kept``
+    has the blob already, and has checked its digest when the stream ends.
 
     Raises InvalidInput for a hostile, damaged or different archive, Failed when the disk is full.
     """
     check = _checker(cancel)
     with lease(ctx):
         scratch = temporary_directory(ctx)
-        layer = LayerStream(ctx, stream, on_bytes)
+        layer = LayerStream(ctx, stream, on_bytes, keep=kept is None)
         try:
             unpacked = unpack(TarReader(layer), scratch, check=check)
             layer.finish()
@@ -112,9 +124,9 @@ def unpack_layer(
                 diff_id=layer.diff_id,
                 directory=os.urandom(5).hex(),
                 size=unpacked.size,
-                blob_digest=layer.commit(),
+                blob_digest=layer.commit() if kept is None else kept.commit(),
                 media_type=layer.media_type,
-                blob_size=layer.blob_size,
+                blob_size=layer.blob_size if kept is None else kept.size,
             )
             return _insert(ctx, row, scratch)
         finally:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from runtime.images.collect import collect
 from runtime.images.leases import exclusive_lease, is_abandoned
+from runtime.images.registry.ingest import sweep_ingest
 from runtime.kernel.tree import remove_tree
 from runtime.store import images as rows
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from runtime.context import Context
 
 __all__ = ["sweep"]
+
+_KEEP_BYTES = 20 << 30
+_KEEP_SECONDS = 7 * 24 * 3600.0
+"""Partial downloads: a pull that is tried again soon goes on with them."""
 
 
 def sweep(ctx: Context) -> list[str]:
@@ -27,6 +32,7 @@ def sweep(ctx: Context) -> list[str]:
         if is_abandoned(name):
             (ctx.paths.content / name).unlink(missing_ok=True)
             done.append(f"half-made content {name}: removed")
+    done += sweep_ingest(ctx, keep_bytes=_KEEP_BYTES, keep_seconds=_KEEP_SECONDS)
     if rows.unused_layers(ctx.db):
         done += [f"unused layer {row.diff_id[7:19]}: removed" for row in collect(ctx)]
     strays = _stray_blobs(ctx) or _stray_directories(ctx)

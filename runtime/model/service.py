@@ -45,3 +45,6 @@ class UpOptions:
     timeout: int | None = None
     remove_orphans: bool = False
     dry_run: bool = False
+    quiet_pull: bool = False
+    pull: str = ""
+    """always, missing or never: instead of each service's own policy."""

@@ -31,9 +31,13 @@ class Report:
             with self._lock:
                 self._progress(progress)
 
+    @property
+    def cancelled(self) -> bool:
+        return self.cancel is not None and self.cancel.is_set()
+
     def check(self) -> None:
         """Raises Cancelled when the caller asked to stop."""
-        if self.cancel is not None and self.cancel.is_set():
+        if self.cancelled:
             raise Cancelled("cancelled")
 
 

@@ -11,6 +11,7 @@ from runtime.context import Context
 from runtime.errors import InvalidInput, NotFound
 from runtime.model.service import UpOptions
 from runtime.services import labels
+from runtime.services.pull import pull_image, pull_policy
 from runtime.services.report import Report
 
 __all__ = ["build_options", "create_network", "create_volume", "ensure_images", "image_ids"]
@@ -49,12 +50,10 @@ def ensure_images(
                     raise NotFound(f"no such image: {name}", hint="leave out --no-build", subject=name)
                 if not options.no_build:
                     known[name] = _build(ctx, project, service, service.build, report)
-        elif name not in known:
-            raise NotFound(
-                f"service {service.name}: no such image: {name}",
-                hint="tuidock image ls lists what there is; load, import or build it first",
-                subject=name,
-            )
+        else:
+            policy = pull_policy(ctx, service, options.pull)
+            if policy == "always" or name not in known:
+                known[name] = pull_image(ctx, service, policy, report, quiet=options.quiet_pull)
     return known
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "insert_layer",
     "refs_of",
     "resolve_ref",
+    "set_manifest",
     "set_ref",
     "unused_layers",
     "used_blobs",
@@ -79,6 +80,11 @@ def insert_image(tx: Transaction, row: ImageRow) -> bool:
         ),
     )
     return cursor.rowcount == 1
+
+
+def set_manifest(tx: Transaction, image_id: str, manifest_digest: str) -> None:
+    """The image is in a registry as this manifest, with the same layers."""
+    tx.execute("UPDATE image SET manifest_digest = ? WHERE id = ?", (manifest_digest, image_id))
 
 
 def delete_image(tx: Transaction, image_id: str) -> None:
@@ -178,6 +184,7 @@ def all_layers(db: Database | Transaction) -> list[LayerRow]:
 
 def delete_layer(tx: Transaction, diff_id: str) -> None:
     tx.execute("DELETE FROM layer WHERE diff_id = ?", (diff_id,))
+    tx.execute("DELETE FROM layer_source WHERE diff_id = ?", (diff_id,))
 
 
 def unused_layers(

@@ -110,4 +110,14 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX event_time ON event (time);
     """,
+    """
+    CREATE TABLE layer_source (         -- where a layer's blob is known to be, pulled from or pushed to
+        diff_id TEXT NOT NULL,
+        blob_digest TEXT NOT NULL,
+        blob_size INTEGER NOT NULL,
+        media_type TEXT NOT NULL,
+        repository TEXT NOT NULL,       -- "localhost:5000/app"
+        PRIMARY KEY (diff_id, repository)
+    ) WITHOUT ROWID;
+    """,
 )

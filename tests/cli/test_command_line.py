@@ -135,6 +135,9 @@ class FakeEngine:
     def inspect(self, reference: str) -> dict[str, Any]:
         raise NotFound(f"no such image or network: {reference}")
 
+    def ensure(self, reference: str, *, platform: str = "", policy: str = "missing") -> None:
+        assert (reference, platform, policy) == ("base", "", "never"), "what is here is not pulled"
+
     def last_seq(self) -> int:
         return 0
 

@@ -146,7 +146,6 @@ def test_a_missing_file_is_named() -> None:
         (["--network", "host", "--network", "web"], "cannot be combined"),
         (["--network", "container:x", "-h", "y"], "hostname and the network mode"),
         (["--health-interval", "5"], "--health-interval"),
-        (["--pull", "always"], "--pull always: images are not pulled"),
         (["--device-read-bps", "sda:1mb"], "--device-read-bps: 'sda:1mb'"),
         (["--device-write-bps", "/dev/sda:fast"], "invalid rate for --device-write-bps"),
         (["--device-read-iops", "/dev/sda:1mb"], "invalid rate for --device-read-iops"),

@@ -343,9 +343,12 @@ def test_a_source_link_never_leads_outside(engine: Engine, tmp_path: Path) -> No
 
 def test_unknown_base_image(engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(BaseNotFound) as caught:
-        build(engine, tmp_path, "FROM nosuch:1\n")
+        build(engine, tmp_path, "FROM localhost:1/nosuch:1\n")
     assert isinstance(caught.value, NotFound)
-    assert caught.value.message == "Dockerfile:1: FROM nosuch:1: no such image: nosuch:1"
+    assert caught.value.message == (
+        "Dockerfile:1: FROM localhost:1/nosuch:1: no such image: localhost:1/nosuch:1 here, and it was not"
+        " pulled: cannot reach registry localhost:1: connection refused"
+    )
     assert caught.value.hint
 
 

@@ -333,8 +333,8 @@ def test_profiles_and_orphans(compose: Compose) -> None:
 
 
 def test_a_missing_image_names_the_service_and_makes_nothing(compose: Compose) -> None:
-    with pytest.raises(NotFound, match="service web: no such image: nope"):
-        compose.up(one("web", SLEEP, image="nope"))
+    with pytest.raises(NotFound, match="service web: no such image: localhost:1/nope"):
+        compose.up(one("web", SLEEP, image="localhost:1/nope"))
     assert compose.names() == []
     assert all(network.name != "p_default" for network in compose.engine.networks.list())
 

@@ -145,11 +145,6 @@ def _check_conflicts(options: Options) -> None:
         raise InvalidInput(
             f"invalid pull option: {pull!r}", hint="one of always, missing, never", subject=pull
         )
-    if pull == "always":
-        raise InvalidInput(
-            "--pull always: images are not pulled from registries here",
-            hint="bring the image with tuidock load or tuidock build, and leave --pull out",
-        )
     if _on(options, "oom_kill_disable") and _text(options, "memory") is None:
         raise InvalidInput("--oom-kill-disable without a memory limit is dangerous", hint="add --memory SIZE")
 

@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tuidock.cli.output import decimal_size, display_width
 
 if TYPE_CHECKING:
     from runtime.model.event import Progress
 
-__all__ = ["Live", "Plain", "Quiet", "progress"]
+__all__ = ["Live", "Plain", "Quiet", "View", "progress"]
 
 _INTERVAL = 0.1
 _TAIL_LINES = 6
@@ -47,6 +47,14 @@ class _Row:
             done = decimal_size(self.current)
             return f"{done}/{decimal_size(self.total)}" if self.total else done
         return f"{self.current}/{self.total} {self.unit}" if self.total else f"{self.current} {self.unit}"
+
+
+class View(Protocol):
+    """What shows progress. Safe to be called from any thread."""
+
+    def __call__(self, event: Progress) -> None: ...
+
+    def finish(self) -> None: ...
 
 
 class Quiet:
@@ -230,9 +238,14 @@ def _tick(show: Live, ended: threading.Event) -> None:
 
 @contextmanager
 def progress(
-    title: str, *, style: str = "auto", quiet: bool = False, interruptible: bool = False
+    title: str,
+    *,
+    style: str = "auto",
+    quiet: bool = False,
+    interruptible: bool = False,
+    show: View | None = None,
 ) -> Iterator[tuple[Callable[[Progress], None], threading.Event]]:
-    """Gives the ``progress`` callback and the ``cancel`` event of a long verb.
+    """Gives the ``progress`` callback and the ``cancel`` event of a long verb; ``show`` replaces the view.
 
     The first ctrl-C sets the event, so that the verb can undo what it has begun; the second interrupts it,
     as the first one does when ``interruptible``.
@@ -240,7 +253,7 @@ def progress(
     import signal
 
     cancel = threading.Event()
-    show = _choose(title, style, quiet)
+    show = show or _choose(title, style, quiet)
 
     def interrupted(number: int, frame: object) -> None:
         if cancel.is_set():

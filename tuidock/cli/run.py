@@ -129,30 +129,44 @@ def _warn(warnings: Iterable[str]) -> None:
 def configure(
     engine: Engine, image: str, argv: tuple[str, ...], options: dict[str, object]
 ) -> ContainerConfig:
-    """What the options say; ``-P`` looks up what the image exposes. Raises InvalidInput, NotFound."""
+    """What the options say, and the image brought; ``-P`` looks up what that exposes. Raises InvalidInput,
+    NotFound, and what a pull raises."""
     from tuidock.cli.container_config import build
 
+    _bring(engine, image, options)
     if options.get("publish_all"):
         exposed = options.get("expose")
         options["expose"] = (*(exposed if isinstance(exposed, tuple) else ()), *_exposed_by(engine, image))
-    config = build(image, argv, options)
-    if options.get("platform"):
-        _check_platform(engine, image, str(options["platform"]))
-    return config
+    return build(image, argv, options)
 
 
-def _check_platform(engine: Engine, image: str, wanted: str) -> None:
-    """Raises InvalidInput unless the image is for that operating system and processor."""
-    from runtime.errors import InvalidInput
+def _bring(engine: Engine, image: str, options: dict[str, object]) -> None:
+    """The image is here, for the platform asked for, or is pulled, as ``--pull`` says. Raises NotFound,
+    InvalidInput, and what a pull raises."""
+    policy = options.get("pull") or "missing"
+    if policy not in ("always", "missing", "never"):
+        return  # refused with the other options
+    platform = str(options.get("platform") or "")
+    if policy != "always":
+        from runtime.errors import InvalidInput, NotFound
 
-    found = engine.images.get(image)
-    have = f"{found.os}/{found.architecture}"
-    if wanted.lower() not in (have, found.os, found.architecture, f"{have}/v8"):
-        raise InvalidInput(
-            f"image {image} was found but does not provide the specified platform ({wanted})",
-            hint=f"it is for {have}",
-            subject=wanted,
-        )
+        try:
+            engine.images.ensure(image, platform=platform, policy="never")
+            return
+        except NotFound:
+            if policy == "never" or image.startswith("sha256:"):
+                raise
+            from tuidock.cli.pull import has_no_tag
+
+            shown = f"{image}:latest" if has_no_tag(image) else image
+            click.echo(f"Unable to find image '{shown}' locally", err=True)
+        except InvalidInput:
+            if policy == "never" or not platform:
+                raise
+    from tuidock.cli.transfer import transfer
+
+    with transfer(quiet=bool(options.get("quiet")), errors=True) as (show, cancel):
+        engine.images.ensure(image, platform=platform, policy=str(policy), progress=show, cancel=cancel)
 
 
 def _exposed_by(engine: Engine, image: str) -> tuple[str, ...]:

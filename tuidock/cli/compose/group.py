@@ -24,6 +24,8 @@ COMPOSE = {
     "pause": (f"{_HERE}.pause", "Pause services"),
     "port": (f"{_HERE}.port", "Print the public port for a port binding"),
     "ps": (f"{_HERE}.ps", "List containers"),
+    "pull": (f"{_HERE}.pull", "Pull service images"),
+    "push": (f"{_HERE}.push", "Push service images"),
     "restart": (f"{_HERE}.restart", "Restart service containers"),
     "rm": (f"{_HERE}.rm", "Removes stopped service containers"),
     "run": (f"{_HERE}.run", "Run a one-off command on a service"),

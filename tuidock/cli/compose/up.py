@@ -53,7 +53,13 @@ def parse_scale(items: Sequence[str]) -> dict[str, int]:
 @click.option("--no-log-prefix", is_flag=True, help="Don't print prefix in logs")
 @click.option("--no-recreate", is_flag=True, help="If containers already exist, don't recreate them")
 @click.option("--no-start", is_flag=True, help="Don't start the services after creating them")
-@click.option("--quiet-pull", is_flag=True, hidden=True)
+@click.option(
+    "--pull",
+    type=click.Choice(["always", "missing", "never"]),
+    default=None,
+    help="Pull image before running (each service's own policy, when not given)",
+)
+@click.option("--quiet-pull", is_flag=True, help="Pull without printing progress information")
 @click.option("--remove-orphans", is_flag=True, help="Remove containers for services not in the compose file")
 @click.option("-V", "--renew-anon-volumes", is_flag=True, help="Recreate anonymous volumes")
 @click.option("--scale", multiple=True, metavar="SERVICE=N", help="Scale SERVICE to N instances")
@@ -79,6 +85,7 @@ def command(
     no_log_prefix: bool,
     no_recreate: bool,
     no_start: bool,
+    pull: str | None,
     quiet_pull: bool,
     remove_orphans: bool,
     renew_anon_volumes: bool,
@@ -118,6 +125,8 @@ def command(
         timeout=timeout,
         remove_orphans=remove_orphans,
         dry_run=dry_run,
+        pull=pull or "",
+        quiet_pull=quiet_pull,
     )
     project = target.project
     with target.progress("Running") as (show, cancel):
