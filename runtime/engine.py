@@ -17,7 +17,7 @@ from runtime.context import Context
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runtime.build.options import BuildOptions, BuildResult
+    from runtime.build.options import BuildOptions, BuildResult, BuildWarning
     from runtime.config import Config
     from runtime.containers.diff import Change
     from runtime.containers.logs import LogEntry, LogFollower
@@ -88,6 +88,12 @@ class Engine:
         from runtime.build.build import build
 
         return build(self.context, options, progress=progress, cancel=cancel)
+
+    def check_build(self, options: BuildOptions) -> tuple[BuildWarning, ...]:
+        """What docker's build checks say of a Dockerfile; nothing is built."""
+        from runtime.build.lint import check_build
+
+        return check_build(self.context, options)
 
     def warm(self) -> None:
         """Keep a process ready that starts containers faster and lets their monitors share memory.

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runtime.build.check import check, findings_are_errors
+from runtime.build.arguments import global_arguments, unused_arguments
 from runtime.build.context import open_context
 from runtime.build.copy import copy_files
 from runtime.build.failure import DockerfileError
 from runtime.build.from_ import begin_stage, shown_base
-from runtime.build.instructions import Arg, Copy, Dockerfile, Instruction, Run, Workdir
+from runtime.build.instructions import Arg, Copy, Instruction, Run, Workdir
+from runtime.build.lint import warnings_of
 from runtime.build.metadata import apply_metadata, declare_argument
-from runtime.build.options import BuildOptions, BuildResult
+from runtime.build.options import BuildOptions, BuildResult, BuildWarning
+from runtime.build.output import check_outputs, export
 from runtime.build.parser import parse
 from runtime.build.run import run_command
 from runtime.build.schedule import Stop, build_in_order
 from runtime.build.stages import PlannedStage, plan
-from runtime.build.state import PROXY_ARGUMENTS, StageState, platform_arguments
+from runtime.build.state import StageState
 from runtime.build.steps import Report
 from runtime.build.substitution import SubstitutionError, expand
 from runtime.build.sweep import sweep
@@ -24,9 +26,7 @@ from runtime.build.workdir import change_directory
 from runtime.build.workspace import Workspace
 from runtime.context import Context
 from runtime.errors import Cancelled, EngineError, InvalidInput
-from runtime.images.create import create_image
 from runtime.images.leases import lease
-from runtime.images.list import get_image
 from runtime.images.reference import Reference
 from runtime.model.event import CancelEvent, ProgressCallback
 
@@ -53,6 +53,7 @@ def build(
             raise InvalidInput(f"refusing to create a tag with a digest reference: {tag}", subject=tag)
     if options.network not in ("default", "bridge", "none", "host"):
         raise InvalidInput(f"unknown network for a build: {options.network}", hint="default, none or host")
+    check_outputs(options)
     sweep(ctx)
     report = Report(progress)
     stop = Stop(cancel)
@@ -60,7 +61,7 @@ def build(
         source = opened.source
         with report.step(f"[internal] load build definition from {source.name}", counted=False):
             dockerfile = parse(source)
-            global_args = _global_arguments(dockerfile, options)
+            global_args = global_arguments(dockerfile, options)
             stages = plan(dockerfile, global_args, options.target)
         work = Workspace(
             ctx,
@@ -78,60 +79,24 @@ def build(
                 work.results[planned.stage.index] = _Stage(work, planned).build()
 
             build_in_order(stages, build_stage, stop, ctx.db.close)
-            _warn_unused_arguments(work)
-            image_id = _export(work, work.results[stages[-1].stage.index])
+            image = export(work, work.results[stages[-1].stage.index])
     tags = tuple(str(Reference.parse(tag)) for tag in options.tags)
-    return BuildResult(image_id, tags, report.cached_steps, report.steps, tuple(report.warnings))
-
-
-def _global_arguments(dockerfile: Dockerfile, options: BuildOptions) -> dict[str, str]:
-    """ARG before the first FROM, and the predefined platform arguments."""
-    values = platform_arguments(options.target)
-    values.update({name: options.build_args[name] for name in values if name in options.build_args})
-    for instruction in dockerfile.global_args:
-        for name, default in instruction.pairs:
-            if name in options.build_args:
-                values[name] = options.build_args[name]
-            elif default is not None:
-                try:
-                    values[name] = expand(default, values, dockerfile.escape)
-                except SubstitutionError as error:
-                    raise DockerfileError.at(
-                        dockerfile.source, instruction.first, f"ARG {name}: {error}", last=instruction.last
-                    ) from None
-    return values
+    return BuildResult(
+        image.id if image else "",
+        tags,
+        report.cached_steps,
+        report.steps,
+        tuple(report.warnings),
+        image.manifest_digest if image else "",
+    )
 
 
 def _advise(work: Workspace) -> None:
-    """The findings of :mod:`runtime.build.check` as warnings; an error where the Dockerfile asks."""
-
-    def environment(base: str) -> list[str] | None:
-        try:
-            return [item.partition("=")[0] for item in get_image(work.ctx, base).config.env]
-        except EngineError:
-            return None
-
-    findings = check(work.dockerfile, work.context_tree.ignore, environment)
-    for finding in findings:
-        work.report.warn(f"{finding.rule}: {finding.message} (line {finding.line})")
-    if findings and findings_are_errors(work.dockerfile):
-        first = findings[0]
-        raise DockerfileError.at(
-            work.dockerfile.source,
-            first.line,
-            f"{first.rule}: {first.message}",
-            hint="the Dockerfile's check directive makes findings errors",
-        )
-
-
-def _warn_unused_arguments(work: Workspace) -> None:
-    declared = {name for arg in work.dockerfile.global_args for name, _ in arg.pairs}
-    for stage in work.dockerfile.stages:
-        declared |= {name for item in stage.instructions if isinstance(item, Arg) for name, _ in item.pairs}
-    known = declared | PROXY_ARGUMENTS | set(platform_arguments("")) | {"SOURCE_DATE_EPOCH"}
-    unused = sorted(name for name in work.options.build_args if name not in known)
+    for warning in warnings_of(work.ctx, work.dockerfile, work.context_tree.ignore):
+        work.report.warn(warning)
+    unused = unused_arguments(work.dockerfile, work.options)
     if unused:
-        work.report.warn(f"One or more build-args [{' '.join(unused)}] were not consumed")
+        work.report.warn(BuildWarning(f"One or more build-args [{' '.join(unused)}] were not consumed"))
 
 
 class _Stage:
@@ -199,24 +164,3 @@ def _shown(instruction: Instruction, state: StageState, work: Workspace) -> str:
         return expand(text, state.variables(), work.dockerfile.escape, raw=True)
     except SubstitutionError:
         return text
-
-
-def _export(work: Workspace, state: StageState) -> str:
-    with work.report.step("exporting to image", counted=False) as step:
-        config = state.image_config()
-        if work.options.labels:
-            config = replace(config, labels={**config.labels, **work.options.labels})
-        created_at = work.timestamp if work.timestamp is not None else state.created_at
-        image = create_image(
-            work.ctx,
-            config=config,
-            layers=state.layers,
-            history=state.history,
-            refs=work.options.tags,
-            created_at=created_at,
-            author=state.author,
-        )
-        step.line(f"writing image {image.id}")
-        for tag in work.options.tags:
-            step.line(f"naming to {Reference.parse(tag)}")
-    return image.id

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.build.dockerignore import IgnoreRules, PatternError, read_rules
 from runtime.build.failure import DockerfileError
 from runtime.build.lexer import Source
 from runtime.build.options import BuildOptions
@@ -15,7 +16,7 @@ from runtime.context import Context
 from runtime.images.leases import temporary_name
 from runtime.kernel.tree import remove_tree
 
-__all__ = ["OpenedContext", "open_context"]
+__all__ = ["OpenedContext", "open_context", "read_ignore_file"]
 
 _MAX_DOCKERFILE = 16 << 20
 
@@ -31,21 +32,41 @@ class OpenedContext:
 
 @contextmanager
 def open_context(ctx: Context, options: BuildOptions) -> Iterator[OpenedContext]:
-    """An archive is unpacked for the time of the build. Raises DockerfileError."""
-    if options.context_archive is None:
+    """An archive is unpacked, a remote context fetched, for the time of the build. Raises DockerfileError,
+    FetchError."""
+    if options.context_archive is None and not options.remote:
         yield _opened(options, options.context)
         return
-    from runtime.images.compression import decompressed
-    from runtime.images.tar_reader import TarReader
-    from runtime.images.unpack import unpack
-
     directory = ctx.paths.build / temporary_name()
     directory.mkdir(mode=0o755)
     try:
-        unpack(TarReader(decompressed(options.context_archive)[1]), directory)
-        yield _opened(options, directory)
+        if options.remote:
+            from runtime.build.remote import fetch_context
+
+            options, root = fetch_context(options, directory)
+        else:
+            root = directory
+        if options.context_archive is not None:
+            from runtime.images.compression import decompressed
+            from runtime.images.tar_reader import TarReader
+            from runtime.images.unpack import unpack
+
+            unpack(TarReader(decompressed(options.context_archive)[1]), root, plain=True)
+        yield _opened(options, root)
     finally:
         remove_tree(directory)
+
+
+def read_ignore_file(path: Path | None) -> IgnoreRules:
+    """Raises DockerfileError that names the file and the pattern."""
+    if path is None:
+        return IgnoreRules()
+    try:
+        return read_rules(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    except PatternError as error:
+        raise DockerfileError(f"{path}: {error}", subject=str(path)) from None
+    except OSError as error:
+        raise DockerfileError(f"cannot read {path}: {error.strerror}", subject=str(path)) from error
 
 
 def _opened(options: BuildOptions, directory: Path) -> OpenedContext:
@@ -71,7 +92,11 @@ def _dockerfile_path(options: BuildOptions, directory: Path) -> Path:
         default = directory / "Dockerfile"
         lower = directory / "dockerfile"
         return lower if not default.exists() and lower.exists() else default
-    if options.context_archive is not None or (not given.is_absolute() and not given.exists()):
+    if (
+        options.context_archive is not None
+        or options.remote
+        or (not given.is_absolute() and not given.exists())
+    ):
         return directory / given
     return given
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from runtime.build.cache import CachedLayer
 from runtime.build.context_files import Selection, SourceTree, digest, select
@@ -19,22 +19,12 @@ from runtime.build.workspace import Workspace
 from runtime.images.layer_view import LayerView
 from runtime.images.layers import layer_paths
 
-__all__ = ["copy_files", "is_remote"]
+__all__ = ["copy_files"]
+
+if TYPE_CHECKING:
+    from runtime.build.add_remote import RemoteSource
 
 Expand = Callable[[str], str]
-
-
-def is_remote(source: str) -> bool:
-    return source.startswith(("http://", "https://"))
-
-
-def _is_git(source: str) -> bool:
-    path = source.partition("#")[0].partition("?")[0]
-    return source.startswith(("git://", "git@", "ssh://")) or (is_remote(source) and path.endswith(".git"))
-
-
-class FetchRefused(ValueError):
-    """A kind of source that ADD does not fetch."""
 
 
 class _Plan:
@@ -63,16 +53,22 @@ class _Plan:
             for heredoc in instruction.heredocs
         ]
         self.local: list[Selection] = []
-        self.remote: list[tuple[str, bytes]] = []
+        self.remote: list[RemoteSource] = []
         for source in self.sources:
-            if isinstance(instruction, Add) and _is_git(source):
-                raise FetchRefused(f"git repositories are not supported as a source: {source}")
-            if isinstance(instruction, Add) and is_remote(source):
-                from runtime.build.archives import fetch
-
-                self.remote.append((source, fetch(source, instruction.checksum)))
+            found = self._remote(source) if isinstance(instruction, Add) else None
+            if found is not None:
+                self.remote.append(found)
             else:
                 self.local += select(self.tree, source, self.exclude)
+
+    def _remote(self, source: str) -> RemoteSource | None:
+        """A source of ADD that is not a file of the context."""
+        if "://" not in source and not source.startswith("git@"):
+            return None
+        from runtime.build.add_remote import remote_source
+
+        assert isinstance(self.instruction, Add)
+        return remote_source(self.work, self.instruction, source)
 
     @property
     def into_directory(self) -> bool:
@@ -93,7 +89,7 @@ class _Plan:
             digest(self.tree, self.local),
             [item.name for item in self.local],
             self.heredocs,
-            [(url, hashlib.sha256(data).hexdigest()) for url, data in self.remote],
+            [source.identity for source in self.remote],
             self.instruction.unpack if isinstance(self.instruction, Add) else None,
         ]
         return self.work.key(layers, definition)
@@ -117,15 +113,8 @@ class _Plan:
             if unpacks and not selection.is_directory and self._unpack(writer, selection, target):
                 continue
             transfer(writer, [selection], target)
-        for url, data in self.remote:
-            name = posixpath.basename(url.partition("?")[0].rstrip("/")) or "index.html"
-            mode = self.chmod or "0600"
-            transfer_content(
-                writer,
-                name,
-                data,
-                Target(target.path, target.is_directory, owner or Owner(), mode_change(mode)),
-            )
+        for source in self.remote:
+            source.write(writer, target, self.exclude)
         for name, content in self.heredocs:
             transfer_content(writer, name, content.encode(errors="surrogateescape"), target)
 

@@ -48,7 +48,8 @@ class BaseNotFound(NotFound):
 
 
 class BuildFailed(Failed):
-    """A command of the build failed. ``exit_code`` of the command is in ``command_exit_code``."""
+    """A step of the build failed. ``command_exit_code`` is a command's; ``can_debug`` tells that
+    ``debug_shell`` would open a shell before it; ``reason`` is the message without its place."""
 
     def __init__(
         self,
@@ -58,18 +59,23 @@ class BuildFailed(Failed):
         subject: str | None = None,
         details: str = "",
         command_exit_code: int = 1,
+        can_debug: bool = False,
+        reason: str = "",
     ) -> None:
         super().__init__(message, hint=hint, subject=subject)
         self.details = details
         self.command_exit_code = command_exit_code
+        self.can_debug = can_debug
+        self.reason = reason or message
 
 
-def excerpt(source: Source, first: int, last: int, output: Sequence[str] = ()) -> str:
-    """The lines around, marked as BuildKit marks them; above them the last lines of output, if any."""
+def excerpt(source: Source, first: int, last: int, output: Sequence[str] = (), title: str = "") -> str:
+    """The lines around, marked as BuildKit marks them; above them the last lines of output, if any, below
+    the step's title."""
     rule = "-" * 20
     parts: list[str] = []
     if output:
-        parts += ["------", *(f" > {line}" for line in output), "------"]
+        parts += ["------", *([f" > {title}:"] if title else []), *output, "------"]
     parts += [f"{source.name}:{first}", rule]
     lines = source.text.removesuffix("\n").split("\n")
     for number in range(max(1, first - _AROUND), min(len(lines), last + _AROUND) + 1):

@@ -133,7 +133,9 @@ class LayerWriter:
             pass
         return real
 
-    def copy(self, path: str, source: Node, *, owner: Owner, mode: int | None = None) -> None:
+    def copy(
+        self, path: str, source: Node, *, owner: Owner, mode: int | None = None, date: int | None = None
+    ) -> None:
         """One file, link, FIFO or device (sockets are left out, as tar leaves them out) to a resolved path.
         ``mode`` None keeps the source's."""
         kind = source.stat.st_mode
@@ -150,7 +152,7 @@ class LayerWriter:
         if not stat_bits.S_ISLNK(kind):
             os.chmod(real, stat_bits.S_IMODE(kind) if mode is None else mode)  # noqa: PTH101
             _copy_xattrs(source.real, real)
-        times = (source.stat.st_atime_ns, source.stat.st_mtime_ns)
+        times = (source.stat.st_atime_ns, source.stat.st_mtime_ns) if date is None else (date, date)
         os.utime(real, ns=times, follow_symlinks=False)
 
     def write(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-__all__ = ["BuildOptions", "BuildResult", "Secret"]
+from runtime.model.container import Resources
+
+if TYPE_CHECKING:
+    from runtime.build.failure import BuildFailed
+    from runtime.containers.session import Session
+
+__all__ = ["BuildOptions", "BuildResult", "BuildWarning", "CacheStore", "Output", "Secret"]
 
 
 @dataclass(frozen=True)
@@ -19,14 +26,45 @@ class Secret:
 
 
 @dataclass(frozen=True)
+class Output:
+    """Where the result goes besides, or instead of, the image store.
+
+    ``type`` is "image" (the store), "local" (a directory), "tar" (its files), "oci" and "docker" (archives of
+    the image) or "cacheonly" (nowhere). ``destination`` is a path; ``stream`` takes its place.
+    """
+
+    type: str
+    destination: str = ""
+    stream: IO[bytes] | None = None
+    names: tuple[str, ...] = ()
+    push: bool = False
+    as_directory: bool = False
+    """Of "oci" and "docker": the layout unpacked (``tar=false``)."""
+
+
+@dataclass(frozen=True)
+class CacheStore:
+    """``--cache-from`` and ``--cache-to``: ``type`` "local" has a directory, "registry" a reference in
+    ``place``. ``every_step`` is ``mode=max``; without it only the steps of the result are kept."""
+
+    type: str
+    place: str
+    tag: str = "latest"
+    every_step: bool = False
+    ignore_errors: bool = False
+
+
+@dataclass(frozen=True)
 class BuildOptions:
     """``context`` is a directory. ``dockerfile`` is a path (relative to the working directory, as the command
     line gives it), None for ``Dockerfile`` in the context; ``dockerfile_text`` replaces the file, for
-    standard input. ``context_archive`` is a tar stream (plain or compressed) that replaces the directory.
+    standard input. ``context_archive`` is a tar stream (plain or compressed) that replaces the directory,
+    ``remote`` the URL of a git repository, an archive or a Dockerfile that does.
 
     ``network`` is "default", "none" or "host", for every RUN that does not choose itself.
     ``build_contexts`` maps names, usable in FROM and ``--from``, to directories or to ``docker-image://REF``.
     ``secret`` values never enter a cache key, the history or an image.
+    ``debug_shell`` is called when a RUN fails, with a session of a shell in the state before it.
     """
 
     context: Path
@@ -47,15 +85,41 @@ class BuildOptions:
     platform: str = ""
     dockerfile_text: str | None = None
     context_archive: IO[bytes] | None = None
+    remote: str = ""
+    outputs: tuple[Output, ...] = ()
+    cache_from: tuple[CacheStore, ...] = ()
+    cache_to: tuple[CacheStore, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    ulimits: tuple[str, ...] = ()
+    cgroup_parent: str = ""
+    debug_shell: Callable[[BuildFailed, Session], object] | None = None
+
+
+@dataclass(frozen=True)
+class BuildWarning:
+    """``rule`` is a check's name ("" for other advice), ``line`` counts from 1 (0: none); ``excerpt`` shows
+    the lines around it."""
+
+    message: str
+    rule: str = ""
+    line: int = 0
+    url: str = ""
+    excerpt: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.rule}: {self.message}" if self.rule else self.message
+        return f"{text} (line {self.line})" if self.line else text
 
 
 @dataclass(frozen=True)
 class BuildResult:
     """``steps`` counts the steps that make files (FROM, RUN, COPY, ADD, WORKDIR), ``cached_steps`` those of
-    them that were found in the cache. ``warnings`` are whole lines for the user."""
+    them that were found in the cache. ``image_id`` is "" when the outputs keep no image;
+    ``manifest_digest`` is that of its manifest."""
 
     image_id: str
     tags: tuple[str, ...]
     cached_steps: int
     steps: int
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[BuildWarning, ...] = ()
+    manifest_digest: str = ""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat as stat_bits
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtime.build.cache import CachedLayer
 from runtime.build.instructions import Run
@@ -14,10 +16,14 @@ from runtime.build.run_mounts import PreparedMounts, prepare_mounts
 from runtime.build.state import DEFAULT_PATH, PROXY_ARGUMENTS, StageState
 from runtime.build.steps import Step
 from runtime.build.workspace import Workspace
+from runtime.errors import CommandNotFound, CommandNotRunnable
 from runtime.images.layer_view import LayerView
 from runtime.images.layers import layer_paths
 from runtime.kernel.tree import remove_tree
 from runtime.model.container import Mount, MountType
+
+if TYPE_CHECKING:
+    from runtime.containers.session import Session
 
 __all__ = ["run_command"]
 
@@ -122,6 +128,7 @@ def _make(
     from runtime.containers.ephemeral import run_ephemeral
 
     upper = work.new_path("run")
+    options = work.options
     all_mounts = list(mounts.mounts)
     if command.script:
         script = work.new_path("script")
@@ -129,27 +136,33 @@ def _make(
         script.chmod(0o755)
         all_mounts.append(Mount(MountType.BIND, str(script), command.argv[0], read_only=True))
     variables = {"PATH": DEFAULT_PATH, **environment, **_proxies(work, state)}
-    with mounts.locked():
-        exit_code = run_ephemeral(
-            work.ctx,
-            layers=state.layers,
-            argv=command.argv,
-            env=[f"{name}={value}" for name, value in variables.items()],
-            secret_env=[f"{name}={value}" for name, value in mounts.environment.items()],
-            working_dir=state.working_dir,
-            user=state.config.user,
-            network=network,
-            mounts=all_mounts,
-            extra_hosts=work.options.extra_hosts,
-            shm_size=work.options.shm_size,
-            on_output=step.output,
-            cancel=work.cancel,
-            upperdir_to=upper,
+    execute = partial(
+        run_ephemeral,
+        work.ctx,
+        layers=state.layers,
+        secret_env=[f"{name}={value}" for name, value in mounts.environment.items()],
+        working_dir=state.working_dir,
+        user=state.config.user,
+        network=network,
+        mounts=all_mounts,
+        extra_hosts=options.extra_hosts,
+        shm_size=options.shm_size,
+        resources=options.resources,
+        ulimits=options.ulimits,
+        cgroup_parent=options.cgroup_parent,
+    )
+    env = [f"{name}={value}" for name, value in variables.items()]
+    with mounts.held():
+        exit_code = execute(
+            argv=command.argv, env=env, on_output=step.output, cancel=work.cancel, upperdir_to=upper
         )
-    step.flush()
-    if exit_code != 0:
-        remove_tree(upper)
-        raise work.command_failure(instruction, command.argv, exit_code, step)
+        step.flush()
+        if exit_code != 0:
+            remove_tree(upper)
+            failure = work.command_failure(instruction, command.argv, exit_code, step)
+            if options.debug_shell is not None:
+                _open_shell(state, env, execute, partial(options.debug_shell, failure), upper)
+            raise failure
     lower = LayerView(layer_paths(work.ctx, state.layers))
     remove_stubs(upper, lower, [mount.target for mount in all_mounts])
     layer = work.adopt(upper)
@@ -161,6 +174,25 @@ def _make(
         size=layer.size,
         created_at=work.now(),
     )
+
+
+def _open_shell(
+    state: StageState,
+    env: Sequence[str],
+    execute: Callable[..., int],
+    interact: Callable[[Session], object],
+    upper: Path,
+) -> None:
+    """The stage's shell (else ``/bin/sh``) with the same mounts and secrets, on the layers below the step."""
+    terminal = f"TERM={os.environ.get('TERM', 'xterm')}"
+    shells = list(dict.fromkeys((state.shell[0], "/bin/sh")))
+    for shell in shells:
+        try:
+            execute(argv=(shell,), env=[terminal, *env], interact=interact, upperdir_to=upper)
+            return
+        except (CommandNotFound, CommandNotRunnable):
+            if shell == shells[-1]:
+                raise
 
 
 def remove_stubs(upper: Path, lower: LayerView, targets: Sequence[str]) -> None:

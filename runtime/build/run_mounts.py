@@ -14,7 +14,8 @@ from pathlib import Path
 from runtime.build.context_files import digest, select
 from runtime.build.layer_writer import LayerWriter, Owner
 from runtime.build.mounts import MountError, RunMount, parse_mount
-from runtime.build.options import Secret
+from runtime.build.secrets import secret_bytes
+from runtime.build.ssh_agent import AgentProxy
 from runtime.build.state import StageState
 from runtime.build.substitution import expand
 from runtime.build.transfer import Target, transfer
@@ -35,11 +36,15 @@ class PreparedMounts:
     environment: dict[str, str] = field(default_factory=dict)
     definition: list[object] = field(default_factory=list)
     caches: list[tuple[Path, str]] = field(default_factory=list)
+    agents: list[AgentProxy] = field(default_factory=list)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Holds the cache directories that want it, in one order for all builds."""
+    def held(self) -> Iterator[None]:
+        """For the time of a command: the cache directories that want it are locked, in one order for all
+        builds, and the agents answer."""
         with ExitStack() as held:
+            for agent in self.agents:
+                held.enter_context(agent)
             for directory, sharing in sorted(set(self.caches)):
                 lock = os.open(
                     directory.parent / f"{directory.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
@@ -175,7 +180,7 @@ def _secret(
         if mount.required:
             raise MountError(f"secret {name} is required and was not given: --secret id={name},src=FILE")
         return
-    value = _secret_value(secret)
+    value = secret_bytes(secret)
     if mount.env:
         prepared.environment[mount.env] = value.decode("utf-8", "surrogateescape")
     if as_file:
@@ -189,18 +194,6 @@ def _secret(
         prepared.mounts.append(Mount(MountType.BIND, str(place), target, read_only=True))
 
 
-def _secret_value(secret: Secret) -> bytes:
-    if secret.file is not None:
-        try:
-            return secret.file.read_bytes()
-        except OSError as error:
-            raise MountError(f"secret {secret.id}: cannot read {secret.file}: {error.strerror}") from error
-    name = secret.variable or secret.id
-    if name not in os.environ:
-        raise MountError(f"secret {secret.id}: the environment has no variable {name}")
-    return os.environb[os.fsencode(name)]
-
-
 def _ssh(
     work: Workspace,
     stage: int,
@@ -209,19 +202,23 @@ def _ssh(
     prepared: PreparedMounts,
     made: list[Path],
 ) -> None:
-    """The caller's agent socket, bound."""
+    """A socket of the step's own user, behind which the caller's agent answers."""
     del stage, made
     name = mount.id or "default"
     number = sum(1 for item in prepared.definition if isinstance(item, list) and item[0] == "ssh")
     target = _target(state, mount, f"/run/buildkit/ssh_agent.{number}")
     prepared.definition.append(["ssh", name, target])
-    socket = work.options.ssh.get(name)
-    if socket is None:
+    agent = work.options.ssh.get(name)
+    if agent is None:
         if mount.required:
             raise MountError(f"ssh agent {name} is required and was not given: --ssh {name}")
         return
-    prepared.mounts.append(Mount(MountType.BIND, str(socket), target))
-    prepared.environment["SSH_AUTH_SOCK"] = target
+    place = work.new_path("agent")
+    prepared.agents.append(
+        AgentProxy(agent, place, 0o600 if mount.mode is None else mount.mode, mount.uid, mount.gid)
+    )
+    prepared.mounts.append(Mount(MountType.BIND, str(place), target))
+    prepared.environment.setdefault("SSH_AUTH_SOCK", target)
 
 
 _PREPARERS = {"bind": _bind, "cache": _cache, "tmpfs": _tmpfs, "secret": _secret, "ssh": _ssh}

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from runtime.build.options import BuildWarning
+from runtime.errors import Cancelled, EngineError
 from runtime.model.event import Progress, ProgressCallback
 
 __all__ = ["Report", "Step"]
@@ -25,14 +27,19 @@ class Step:
         self._callback = callback
         self._pending: dict[int, bytes] = {}
 
-    def tell(self, *, done: bool = False, prefix: str = "") -> None:
+    def tell(self, *, done: bool = False, prefix: str = "", error: str = "") -> None:
         if self._callback is not None:
-            self._callback(Progress(self.id, prefix + self.title, done=done))
+            self._callback(Progress(self.id, prefix + self.title, done=done, error=error))
 
     def line(self, text: str) -> None:
         self.tail.append(text)
         if self._callback is not None:
             self._callback(Progress(self.id, self.title, line=text))
+
+    def note(self, text: str) -> None:
+        """What we did ourselves, in words."""
+        if self._callback is not None:
+            self._callback(Progress(self.id, self.title, line=text, note=True))
 
     def output(self, stream: int, data: bytes) -> None:
         """Raw output of what runs; told line by line."""
@@ -61,7 +68,7 @@ class Report:
         self._lock = threading.Lock()
         self.steps = 0
         self.cached_steps = 0
-        self.warnings: list[str] = []
+        self.warnings: list[BuildWarning] = []
 
     @contextmanager
     def step(self, title: str, *, counted: bool = True) -> Iterator[Step]:
@@ -72,9 +79,10 @@ class Report:
         step.tell()
         try:
             yield step
-        except BaseException:
+        except BaseException as error:
             step.flush()
-            step.tell(done=True, prefix="ERROR ")
+            told = isinstance(error, (Cancelled, KeyboardInterrupt))
+            step.tell(done=True, prefix="CANCELED " if told else "ERROR ", error=_reason(error))
             raise
         step.flush()
         if counted:
@@ -83,6 +91,12 @@ class Report:
                 self.cached_steps += step.cached
         step.tell(done=True, prefix="CACHED " if step.cached else "")
 
-    def warn(self, text: str) -> None:
-        if text not in self.warnings:
-            self.warnings.append(text)
+    def warn(self, warning: BuildWarning) -> None:
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, (Cancelled, KeyboardInterrupt)):
+        return "context canceled"
+    return getattr(error, "reason", "") or (error.message if isinstance(error, EngineError) else str(error))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from runtime.build.context_files import Selection
 from runtime.build.layer_writer import LayerWriter, Owner
-from runtime.images.layer_view import components
+from runtime.images.layer_view import Node, components
 
-__all__ = ["Target", "transfer", "transfer_content"]
+__all__ = ["Target", "place_file", "transfer", "transfer_content"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,15 @@ def transfer_content(writer: LayerWriter, name: str, content: bytes, target: Tar
     """A file whose content is in the Dockerfile."""
     mode = 0o644 if target.change_mode is None else target.change_mode(0o100644)
     writer.write(_file_place(writer, target, name), content, owner=target.maker, mode=mode)
+
+
+def place_file(
+    writer: LayerWriter, target: Target, name: str, node: Node, *, date: int | None = None
+) -> None:
+    """A file that was downloaded; ``date`` (nanoseconds) None leaves it at the epoch, as BuildKit does."""
+    mode = 0o600 if target.change_mode is None else target.change_mode(0o100600)
+    place = _file_place(writer, target, name)
+    writer.copy(place, node, owner=target.maker, mode=mode, date=date or 0)
 
 
 def _file_place(writer: LayerWriter, target: Target, name: str) -> str:

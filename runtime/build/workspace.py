@@ -14,8 +14,9 @@ from pathlib import Path
 from types import TracebackType
 
 from runtime.build.cache import LayerCache, key_of
+from runtime.build.context import read_ignore_file
 from runtime.build.context_files import SourceTree
-from runtime.build.dockerignore import IgnoreRules, PatternError, read_rules
+from runtime.build.dockerignore import IgnoreRules
 from runtime.build.failure import BuildFailed, DockerfileError, excerpt
 from runtime.build.file_digests import FileDigests
 from runtime.build.instructions import Dockerfile, Instruction
@@ -120,23 +121,19 @@ class Workspace:
     @cached_property
     def context_tree(self) -> SourceTree:
         """The build context, without what .dockerignore excludes. Raises DockerfileError."""
-        directory = self.options.context
-        rules = IgnoreRules()
-        if self._ignore_file is not None:
-            text = self._ignore_file.read_text(encoding="utf-8", errors="surrogateescape")
-            try:
-                rules = read_rules(text)
-            except PatternError as error:
-                raise DockerfileError(
-                    f"{self._ignore_file}: {error}", subject=str(self._ignore_file)
-                ) from None
-        tree = self._directory_tree("build context", directory, rules)
+        rules = read_ignore_file(self._ignore_file)
+        tree = self._directory_tree("build context", self.options.context, rules)
         self._trees[""] = tree
         return tree
 
     def _directory_tree(self, name: str, directory: Path, rules: IgnoreRules) -> SourceTree:
         memo = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:24]
         return SourceTree(name, LayerView([directory], overlay=False), self._digests(memo), rules)
+
+    def plain_tree(self, name: str, directory: Path, *, mapped: bool = True) -> SourceTree:
+        """A directory that was made for this build."""
+        view = LayerView([directory], overlay=False)
+        return SourceTree(name, view, self.context_tree.digests, mapped=mapped)
 
     def _digests(self, memo: str) -> FileDigests:
         return FileDigests(self.ctx.paths.build / "digests" / memo)
@@ -160,7 +157,7 @@ class Workspace:
             if not directory.is_dir():
                 raise DockerfileError(f"build context {name}: {given} is no directory", subject=given)
             ignore = directory / ".dockerignore"
-            rules = read_rules(ignore.read_text(encoding="utf-8")) if ignore.is_file() else IgnoreRules()
+            rules = read_ignore_file(ignore if ignore.is_file() else None)
             return self._directory_tree(f"build context {name}", directory, rules)
         index = stage_reference(self.dockerfile, name, before)
         if index is not None and not given:
@@ -200,13 +197,15 @@ class Workspace:
         command = " ".join(" ".join(argv).split())
         if len(command) > _SHOWN_COMMAND:
             command = command[:_SHOWN_COMMAND] + "..."
+        reason = f'process "{command}" did not complete successfully: exit code: {exit_code}'
         return BuildFailed(
-            f'{source.name}:{instruction.first}: RUN failed: process "{command}"'
-            f" did not complete successfully: exit code: {exit_code}",
-            hint="the last output is shown above; a RUN sees only what the steps before it made",
+            f"{source.name}:{instruction.first}: RUN failed: {reason}",
+            hint="build with --debug-shell for a shell in the state just before this command",
             subject=source.name,
-            details=excerpt(source, instruction.first, instruction.last, tuple(step.tail)),
+            details=excerpt(source, instruction.first, instruction.last, tuple(step.tail), step.title),
             command_exit_code=exit_code,
+            can_debug=True,
+            reason=reason,
         )
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from runtime.containers import create
 from runtime.containers.control import turn
 from runtime.containers.remove import erase
+from runtime.containers.session import AttachSession, Session
 from runtime.containers.start import start_container
 from runtime.context import Context
 from runtime.errors import Cancelled
-from runtime.model.container import ContainerConfig, Mount
+from runtime.model.container import Container, ContainerConfig, Mount, Resources
 from runtime.model.event import CancelEvent
 from runtime.store import containers as store
 
@@ -37,11 +38,17 @@ def run_ephemeral(
     hostname: str = "buildkitsandbox",
     extra_hosts: Sequence[str] = (),
     shm_size: int = 64 << 20,
+    resources: Resources | None = None,
+    ulimits: Sequence[str] = (),
+    cgroup_parent: str = "",
+    interact: Callable[[Session], object] | None = None,
     on_output: Callable[[int, bytes], None] | None = None,
     cancel: CancelEvent | None = None,
 ) -> int:
     """The exit code. ``upperdir_to`` must not exist and lie on the file system of the state directory; it is
     made also when the command failed. Raises CommandNotFound, CommandNotRunnable, Cancelled.
+
+    With ``interact`` the process has a terminal, which that function gets; when it returns, it ends.
 
     ``secret_env`` goes to the process alone and is written nowhere. The container is a row like any other,
     hidden; it names us as its owner, so that whoever finds us dead removes it.
@@ -57,6 +64,11 @@ def run_ephemeral(
         mounts=tuple(mounts),
         extra_hosts=tuple(extra_hosts),
         shm_size=shm_size,
+        resources=resources or Resources(),
+        ulimits=tuple(ulimits),
+        cgroup_parent=cgroup_parent,
+        tty=interact is not None,
+        open_stdin=interact is not None,
         log_options={"driver": "none"},
         internal=True,
     )
@@ -66,24 +78,15 @@ def run_ephemeral(
     fcntl.flock(owner, fcntl.LOCK_EX)
     try:
         with turn(ctx, container.id):
-            session = start_container(ctx, container, attach=True, attach_stdin=False, secret_env=secret_env)
+            session = start_container(
+                ctx, container, attach=True, attach_stdin=interact is not None, secret_env=secret_env
+            )
         assert session is not None
-        while True:
-            if cancel is not None and cancel.is_set():
-                from runtime.containers.kill import kill
-
-                session.detach()
-                kill(ctx, container.id)
-                raise Cancelled("the build was cancelled")
-            if cancel is not None and not session.buffered and not select.select([session], [], [], 0.2)[0]:
-                continue
-            chunk = session.read()
-            if chunk is None:
-                break
-            if on_output is not None:
-                on_output(*chunk)
-        code = session.wait()
-        session.detach()
+        if interact is not None:
+            interact(session)
+            session.detach()
+            return 0
+        code = _follow(ctx, container, session, on_output, cancel)
         _until_idle(ctx, container.id)
         (directory / "upper").rename(upperdir_to)
         return code
@@ -98,6 +101,32 @@ def run_ephemeral(
                 _until_idle(ctx, container.id)
                 erase(ctx, current, volumes=True)
         os.close(owner)
+
+
+def _follow(
+    ctx: Context,
+    container: Container,
+    session: AttachSession,
+    on_output: Callable[[int, bytes], None] | None,
+    cancel: CancelEvent | None,
+) -> int:
+    while True:
+        if cancel is not None and cancel.is_set():
+            from runtime.containers.kill import kill
+
+            session.detach()
+            kill(ctx, container.id)
+            raise Cancelled("the build was cancelled")
+        if cancel is not None and not session.buffered and not select.select([session], [], [], 0.2)[0]:
+            continue
+        chunk = session.read()
+        if chunk is None:
+            break
+        if on_output is not None:
+            on_output(*chunk)
+    code = session.wait()
+    session.detach()
+    return code
 
 
 def _until_idle(ctx: Context, container_id: str) -> None:

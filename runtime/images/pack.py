@@ -100,6 +100,7 @@ class _Packer:
                     yield from self._file(fd, name, prefix + name, info)
                     continue
                 path = prefix + name + b"/"
+                _refuse_mark(name, prefix + name)
                 below = os.open(name, _DIRECTORY, dir_fd=fd)
                 stack.append((below, path, []))
                 xattrs = _xattrs(below)
@@ -119,6 +120,7 @@ class _Packer:
         return sorted(map(os.fsencode, os.listdir(fd)), reverse=True)
 
     def _file(self, fd: int, name: bytes, path: bytes, info: os.stat_result) -> Iterator[bytes]:
+        _refuse_mark(name, path)
         if is_whiteout(info):
             parent, _, last = path.rpartition(b"/")
             mark = (parent + b"/" if parent else b"") + b".wh." + last
@@ -140,6 +142,12 @@ class _Packer:
         elif kind in _NODES:
             xattrs = _xattrs(f"/proc/self/fd/{fd}/".encode() + name)
             yield _header(path, _NODES[kind], info, xattrs=xattrs)
+
+
+def _refuse_mark(name: bytes, path: bytes) -> None:
+    """image-spec layer.md: such names are reserved; whoever unpacks the layer would remove something."""
+    if name.startswith(b".wh."):
+        raise Failed(f"/{os.fsdecode(path)} cannot be in a layer: names with .wh. mark what was removed")
 
 
 _NODES = {

@@ -22,7 +22,7 @@ from runtime.store import images as rows
 if TYPE_CHECKING:
     from runtime.context import Context
 
-__all__ = ["save"]
+__all__ = ["save", "save_as"]
 
 
 def save(
@@ -41,6 +41,19 @@ def save(
     with lease(ctx):
         wanted = _wanted(ctx, references)
         _Writer(ctx, target, progress, cancel).write(wanted)
+
+
+def save_as(
+    ctx: Context,
+    image_id: str,
+    names: Sequence[Reference],
+    target: IO[bytes],
+    *,
+    cancel: CancelEvent | None = None,
+) -> None:
+    """The same for one image by its id, under names that it need not have here."""
+    with lease(ctx):
+        _Writer(ctx, target, None, cancel).write({image_id: list(names)})
 
 
 def _wanted(ctx: Context, references: Sequence[str]) -> dict[str, list[Reference]]:

@@ -55,13 +55,19 @@ class Unpacked:
 
 
 def unpack(
-    reader: TarReader, root: Path, *, limits: Limits | None = None, check: Callable[[], None] | None = None
+    reader: TarReader,
+    root: Path,
+    *,
+    limits: Limits | None = None,
+    check: Callable[[], None] | None = None,
+    plain: bool = False,
 ) -> Unpacked:
-    """Unpack every entry below ``root``. ``check`` is called now and then and may raise, to cancel.
+    """Unpack every entry below ``root``. ``check`` is called now and then and may raise, to cancel. A
+    ``plain`` archive is no layer: ``.wh.`` names are names like any other.
 
     Raises InvalidInput for a hostile or damaged archive, Failed when the disk is full.
     """
-    unpacker = _Unpacker(root, limits or Limits.of(root), check)
+    unpacker = _Unpacker(root, limits or Limits.of(root), check, plain)
     try:
         for entry in reader:
             unpacker.add(entry, reader)
@@ -72,7 +78,10 @@ def unpack(
 
 
 class _Unpacker:
-    def __init__(self, root: Path, limits: Limits, check: Callable[[], None] | None) -> None:
+    def __init__(
+        self, root: Path, limits: Limits, check: Callable[[], None] | None, plain: bool = False
+    ) -> None:
+        self._plain = plain
         self.walker = RootWalker(root)
         self.size = 0
         self.entries = 0
@@ -127,7 +136,7 @@ class _Unpacker:
             return
         name = parts.pop()
         fd, parent = self.walker.directory(parts)
-        if name.startswith(_WHITEOUT):
+        if name.startswith(_WHITEOUT) and not self._plain:
             self._whiteout(fd, name, entry)
             return
         maker(fd, name, parent + b"/" + name if parent else name, entry, reader)

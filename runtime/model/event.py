@@ -26,7 +26,9 @@ class Event:
 @dataclass(frozen=True)
 class Progress:
     """One step of a long verb. ``id`` names the step or layer (stable over its life); ``current`` and
-    ``total`` are in ``unit`` ("bytes", "steps", "files"); ``line`` is raw output of what is being run."""
+    ``total`` are in ``unit`` ("bytes", "steps", "files"); ``line`` is raw output of what is being run,
+    ``error`` why a step of a build (which is then ``done``) failed. A ``note`` is a line of
+    the engine's own."""
 
     id: str
     stage: str
@@ -35,6 +37,8 @@ class Progress:
     unit: str = "bytes"
     line: str | None = None
     done: bool = False
+    error: str = ""
+    note: bool = False
 
 
 ProgressCallback = Callable[[Progress], None]

@@ -97,7 +97,7 @@ def test_failed_command(engine: Engine, busybox: str, tmp_path: Path) -> None:
     assert caught.value.command_exit_code == 7
     assert caught.value.message.startswith('Dockerfile:3: RUN failed: process "/bin/sh -c for i in')
     assert caught.value.message.endswith("did not complete successfully: exit code: 7")
-    assert " > bad" in caught.value.details
+    assert "\nline 30\nbad\n------\n" in caught.value.details
     assert " > line 30" in caught.value.details
     assert " > line 11\n" not in caught.value.details
     assert "   3 | >>> RUN for i" in caught.value.details

@@ -68,28 +68,47 @@ class Quiet:
 
 
 class Plain:
-    """A line whenever something changes; output of what is run as it comes."""
+    """A line whenever something changes; output of what is run as it comes.
+
+    Steps of a build are told as BuildKit's plain progress tells them: ``#5 TITLE`` before what happens in
+    it, ``#5 ...`` when another one comes between, an empty line after its end.
+    """
 
     def __init__(self, write: Callable[[str], object] | None = None) -> None:
         self._write = write or sys.stderr.write
         self._stages: dict[str, str] = {}
         self._began: dict[str, float] = {}
+        self._current = ""
         self._lock = threading.Lock()
 
     def __call__(self, event: Progress) -> None:
         with self._lock:
-            now = time.monotonic()
-            began = self._began.setdefault(event.id, now)
-            numbered = event.id.startswith("#")
-            cached = event.done and event.stage.startswith("CACHED")
-            if event.stage and not cached and self._stages.get(event.id) != event.stage:
+            if event.id.startswith("#"):
+                self._step(event, time.monotonic())
+            elif event.stage and self._stages.get(event.id) != event.stage:
                 self._stages[event.id] = event.stage
-                self._write(f"{event.id} {event.stage}\n" if numbered else f" {event.id}  {event.stage}\n")
-            if event.line is not None:
-                self._write(f"{event.id} {now - began:.3f} {event.line}\n")
-            if event.done and numbered and not event.stage.startswith("ERROR"):
-                self._write(f"{event.id} {'CACHED' if cached else f'DONE {now - began:.1f}s'}\n")
+                self._write(f" {event.id}  {event.stage}\n")
             sys.stderr.flush()
+
+    def _step(self, event: Progress, now: float) -> None:
+        began = self._began.setdefault(event.id, now)
+        title = self._stages.setdefault(event.id, event.stage)
+        if self._current != event.id:
+            if self._current:
+                self._write(f"{self._current} ...\n\n")
+            self._write(f"{event.id} {title}\n")
+            self._current = event.id
+        if event.line is not None:
+            at = "" if event.note else f"{now - began:.3f} "
+            self._write(f"{event.id} {at}{event.line}\n")
+        if event.done:
+            word = event.stage.partition(" ")[0]
+            if event.error and word == "ERROR":
+                end = f"ERROR: {event.error}"
+            else:
+                end = word if word in ("CACHED", "CANCELED") else f"DONE {now - began:.1f}s"
+            self._write(f"{event.id} {end}\n\n")
+            self._current = ""
 
     def finish(self) -> None:
         return None
@@ -117,6 +136,7 @@ class Live:
         self._last = 0.0
         self._began = clock()
         self._lock = threading.Lock()
+        self._finished = False
 
     def __call__(self, event: Progress) -> None:
         with self._lock:
@@ -130,7 +150,7 @@ class Live:
             if event.line is not None:
                 row.lines = [*row.lines[1 - _TAIL_LINES :], event.line]
             row.ended = now if event.done else None
-            if now - self._last >= _INTERVAL:
+            if now - self._last >= _INTERVAL and not self._finished:
                 self._last = now
                 self._draw(now)
 
@@ -138,14 +158,15 @@ class Live:
         """Draw again, for the seconds and the spinner."""
         with self._lock:
             now = self._clock()
-            if self._rows and now - self._last >= _INTERVAL:
+            if self._rows and now - self._last >= _INTERVAL and not self._finished:
                 self._last = now
                 self._draw(now)
 
     def finish(self) -> None:
-        """The last picture, with every row that there was."""
+        """The last picture, with every row that there was; nothing is drawn after it."""
         with self._lock:
-            if self._rows:
+            finished, self._finished = self._finished, True
+            if self._rows and not finished:
                 self._draw(self._clock(), final=True)
 
     def _draw(self, now: float, final: bool = False) -> None:
@@ -174,7 +195,7 @@ class Live:
 
     def _row(self, row: _Row, now: float, widest: int) -> str:
         finished = row.ended is not None
-        failed = row.stage.startswith(("ERROR", "Error"))
+        failed = row.stage.startswith(("ERROR", "Error", "CANCELED"))
         sign = _SPINNER[int(now * 10) % len(_SPINNER)]
         if finished:
             sign = self._paint("✘", "31") if failed else self._paint("✔", "32")
@@ -223,9 +244,13 @@ def _terminal_size() -> tuple[int, int]:
     return rows or 24, columns or 80
 
 
-def _choose(title: str, style: str, quiet: bool) -> Quiet | Plain | Live:
+def _choose(title: str, style: str, quiet: bool) -> View:
     if quiet or style == "quiet":
         return Quiet()
+    if style == "rawjson":
+        from tuidock.cli.progress_raw import RawJson
+
+        return RawJson()
     if style == "plain" or (style == "auto" and not sys.stderr.isatty()) or os.environ.get("TERM") == "dumb":
         return Plain()
     return Live(title, color="NO_COLOR" not in os.environ)
@@ -244,7 +269,7 @@ def progress(
     quiet: bool = False,
     interruptible: bool = False,
     show: View | None = None,
-) -> Iterator[tuple[Callable[[Progress], None], threading.Event]]:
+) -> Iterator[tuple[View, threading.Event]]:
     """Gives the ``progress`` callback and the ``cancel`` event of a long verb; ``show`` replaces the view.
 
     The first ctrl-C sets the event, so that the verb can undo what it has begun; the second interrupts it,

@@ -35,7 +35,7 @@ def command(
     services: tuple[str, ...],
 ) -> None:
     """Build or rebuild services."""
-    from tuidock.cli.build import parse_build_args
+    from tuidock.cli.build_fields import parse_build_args
 
     project = target.project
     with target.progress("Building", quiet=quiet) as (show, cancel):

@@ -1,0 +1,174 @@
+"""The values of build's options that are lists of fields: secrets, agents, outputs, caches."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runtime.build.options import CacheStore, Output, Secret
+
+__all__ = ["parse_build_args", "parse_cache", "parse_output", "parse_secret", "parse_ssh"]
+
+
+def parse_build_args(items: tuple[str, ...]) -> dict[str, str]:
+    """ "NAME=VALUE", or "NAME" for the caller's value; a name that has none is left out, as docker does."""
+    from runtime.model.parse import parse_env
+
+    pairs = [item.partition("=") for item in parse_env(items)]
+    return {name: value for name, _, value in pairs}
+
+
+def _fields(text: str, known: Iterable[str], what: str, hint: str) -> dict[str, str]:
+    """Comma-separated key=value, quoted as CSV is. Raises InvalidInput."""
+    import csv
+
+    from runtime.errors import InvalidInput
+
+    found: dict[str, str] = {}
+    try:
+        parts = next(csv.reader([text], strict=True), [])
+    except csv.Error as error:
+        raise InvalidInput(f"invalid {what} {text!r}: {error}", hint=hint, subject=text) from None
+    for part in parts:
+        key, equals, value = part.partition("=")
+        key = key.strip().lower()
+        if not equals or key not in known:
+            raise InvalidInput(f"invalid {what} {text!r}: unexpected {part!r}", hint=hint, subject=text)
+        found[key] = value
+    return found
+
+
+def parse_secret(text: str) -> Secret:
+    """id=NAME with src=FILE or env=VARIABLE; NAME alone is the variable, or the file, of that name."""
+    from runtime.build.options import Secret
+    from runtime.errors import InvalidInput
+
+    hint = "id=NAME,src=FILE or id=NAME,env=VARIABLE"
+    fields = _fields(text, ("id", "src", "source", "env", "type"), "secret", hint)
+    name, kind = fields.get("id", ""), fields.get("type", "")
+    if not name or kind not in ("", "file", "env"):
+        raise InvalidInput(f"invalid secret {text!r}", hint=hint, subject=text)
+    file = fields.get("src") or fields.get("source")
+    variable = fields.get("env")
+    if kind == "env":
+        variable, file = variable or file or name, None
+    elif variable is None and file is None and kind != "file" and name in os.environ:
+        variable = name
+    if variable is not None and file is None:
+        if variable not in os.environ:
+            raise InvalidInput(
+                f"secret {name}: the environment has no variable {variable}", hint=hint, subject=text
+            )
+        return Secret(name, variable=variable)
+    path = Path(file or name)
+    if not path.is_file():
+        raise InvalidInput(f"secret {name}: there is no file {path}", hint=hint, subject=text)
+    return Secret(name, file=path)
+
+
+def parse_ssh(items: tuple[str, ...]) -> dict[str, Path]:
+    """ "default", or NAME=SOCKET: the agents of SSH_AUTH_SOCK and of a socket."""
+    from runtime.errors import InvalidInput
+
+    found: dict[str, Path] = {}
+    for text in items:
+        name, _, given = text.partition("=")
+        place = given or os.environ.get("SSH_AUTH_SOCK", "")
+        hint = "start an agent and add the key to it: eval $(ssh-agent); ssh-add"
+        if not place:
+            raise InvalidInput(f"--ssh {text}: SSH_AUTH_SOCK is not set", hint=hint, subject=text)
+        path = Path(place)
+        if not path.is_socket():
+            reason = "is a key, not an agent's socket" if path.is_file() else "is no socket"
+            raise InvalidInput(f"--ssh {text}: {place} {reason}", hint=hint, subject=text)
+        found[name or "default"] = path
+    return found
+
+
+_OUTPUT_KEYS = ("type", "dest", "name", "push", "tar", "compression", "force-compression", "oci-mediatypes",
+                "rewrite-timestamp", "unpack", "store", "dangling-name-prefix")  # fmt: skip
+
+
+def parse_output(text: str) -> Output:
+    """ "type=TYPE,dest=PATH"; a path alone is a directory, "-" a tar on standard output."""
+    from runtime.build.options import Output
+    from runtime.errors import InvalidInput
+
+    if text == "-":
+        return _to_stdout(Output("tar"))
+    if "=" not in text:
+        return Output("local", text)
+    fields = _fields(text, _OUTPUT_KEYS, "output", "type=local,dest=DIR; see tuidock build --help")
+    kind = fields.get("type", "")
+    if not kind:
+        raise InvalidInput("type is required for output", hint="type=local,dest=DIR", subject=text)
+    if fields.get("compression", "uncompressed") not in ("uncompressed", "gzip") and kind in (
+        "oci",
+        "docker",
+    ):
+        raise InvalidInput(
+            f"compression={fields['compression']} is not supported for an output of type {kind}",
+            hint="layers that were built are written as they are",
+            subject=text,
+        )
+    push = kind == "registry" or _is_true(fields.get("push", "false"))
+    made = Output(
+        "image" if kind == "registry" else kind,
+        fields.get("dest", ""),
+        names=tuple(name.strip() for name in fields.get("name", "").split(",") if name.strip()),
+        push=push,
+        as_directory="tar" in fields and not _is_true(fields["tar"]),
+    )
+    if kind in ("tar", "oci") and made.destination in ("", "-"):
+        return _to_stdout(made)
+    return _to_stdout(made) if made.destination == "-" else made
+
+
+def _is_true(text: str) -> bool:
+    return text.lower() in ("true", "1", "")
+
+
+def _to_stdout(output: Output) -> Output:
+    from dataclasses import replace
+
+    from runtime.errors import InvalidInput
+
+    if sys.stdout.isatty():
+        raise InvalidInput(
+            "dest file is required for the output: refusing to write to a terminal",
+            hint="-o type=tar,dest=FILE, or redirect the output",
+        )
+    return replace(output, destination="", stream=sys.stdout.buffer)
+
+
+def parse_cache(text: str, *, to: bool) -> CacheStore:
+    """ "type=local,src=DIR" or "dest=DIR", "type=registry,ref=NAME"; a reference alone is a registry's."""
+    from runtime.build.options import CacheStore
+    from runtime.errors import InvalidInput
+
+    if "=" not in text:
+        return CacheStore("registry", text)
+    option = "--cache-to" if to else "--cache-from"
+    hint = f"{option} type=local,{'dest' if to else 'src'}=DIR"
+    keys = ("type", "src", "dest", "ref", "tag", "mode", "digest", "ignore-error", "compression",
+            "force-compression", "oci-mediatypes", "image-manifest", "compression-level")  # fmt: skip
+    fields = _fields(text, keys, option, hint)
+    kind = fields.get("type", "")
+    place = fields.get({"local": "dest" if to else "src", "registry": "ref"}.get(kind, ""), "")
+    if kind not in ("local", "registry", "inline"):
+        raise InvalidInput(f"{option}: the cache type {kind!r} is not supported", hint=hint, subject=text)
+    if not place and kind != "inline":
+        raise InvalidInput(f"{option} {text}: no place is given", hint=hint, subject=text)
+    if fields.get("mode", "min") not in ("min", "max"):
+        raise InvalidInput(f"{option}: invalid mode {fields['mode']!r}", hint="min or max", subject=text)
+    return CacheStore(
+        kind,
+        place,
+        tag=fields.get("tag", "latest"),
+        every_step=fields.get("mode", "min") == "max",
+        ignore_errors=_is_true(fields.get("ignore-error", "false")),
+    )
