@@ -8,13 +8,14 @@ that names it. PyYAML is loaded only when a file exists.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
 from runtime.errors import InvalidInput
 
-__all__ = ["AddressPool", "Config", "load"]
+__all__ = ["AddressPool", "BuilderCollection", "Config", "load"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,15 @@ class AddressPool:
 
     base: str
     size: int
+
+
+@dataclass(frozen=True)
+class BuilderCollection:
+    """``builder: {gc: {enabled, defaultKeepStorage}}``: the build cache's limit in bytes; None: by
+    the disk."""
+
+    enabled: bool = True
+    keep: int | None = None
 
 
 DEFAULT_POOLS = (
@@ -50,6 +60,7 @@ class Config:
     cgroup_parent: str = ""
     labels: tuple[str, ...] = ()
     shutdown_timeout: int = 10
+    builder: BuilderCollection = BuilderCollection()
     tui: dict[str, Any] = field(default_factory=dict)
     """The interface's own settings: theme, keys, profile."""
 
@@ -124,6 +135,20 @@ def _pool(item: dict[str, object]) -> AddressPool:
     return AddressPool(str(ipaddress.IPv4Network(str(item["base"]))), int(str(item["size"])))
 
 
+def _collection(value: dict[str, object], wrong: Callable[[str], InvalidInput]) -> BuilderCollection:
+    from runtime.model.quantities import parse_size
+
+    settings = value.get("gc", {})
+    known = {"enabled", "defaultKeepStorage", "maxUsedSpace"}
+    if set(value) - {"gc"} or not isinstance(settings, dict) or set(settings) - known:
+        raise wrong("{gc: {enabled: BOOLEAN, defaultKeepStorage: SIZE}}")
+    enabled = settings.get("enabled", True)
+    limit = settings.get("maxUsedSpace", settings.get("defaultKeepStorage"))
+    if not isinstance(enabled, bool) or not isinstance(limit, (str, int, type(None))):
+        raise wrong("{gc: {enabled: BOOLEAN, defaultKeepStorage: SIZE}}")
+    return BuilderCollection(enabled, None if limit is None else parse_size(str(limit)))
+
+
 def _value(path: Path, key: str, value: object) -> object:
     import ipaddress
 
@@ -158,4 +183,6 @@ def _value(path: Path, key: str, value: object) -> object:
         return pools
     if not isinstance(value, dict):
         raise wrong("a mapping")
+    if key == "builder":
+        return _collection(value, wrong)
     return {str(k): (str(v) if key == "log-opts" else v) for k, v in value.items()}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runtime.build.options import BuildOptions, BuildResult, BuildWarning
+    from runtime.build.prune import CacheRecord
     from runtime.config import Config
     from runtime.containers.diff import Change
     from runtime.containers.logs import LogEntry, LogFollower
@@ -68,6 +69,10 @@ class Engine:
     @cached_property
     def services(self) -> Services:
         return Services(self.context)
+
+    @cached_property
+    def builder(self) -> Builder:
+        return Builder(self.context)
 
     @cached_property
     def events(self) -> Events:
@@ -873,6 +878,30 @@ class Services(_Verbs):
         from runtime.services.scale import scale_service
 
         scale_service(self._context, project_name, service, replicas, progress=progress, cancel=cancel)
+
+
+class Builder(_Verbs):
+    """The build cache."""
+
+    def disk_usage(self) -> builtins.list[CacheRecord]:
+        """Least recently used first."""
+        from runtime.build.prune import disk_usage
+
+        return disk_usage(self._context)
+
+    def prune(
+        self,
+        records: Sequence[CacheRecord] | None = None,
+        *,
+        all: bool = False,
+        unused_for: int = 0,
+        keep: int | None = None,
+        free: int | None = None,
+    ) -> builtins.list[CacheRecord]:
+        """Remove records, the least recently used first; see :func:`runtime.build.prune.prune`."""
+        from runtime.build.prune import prune
+
+        return prune(self._context, records, all=all, unused_for=unused_for, keep=keep, free=free)
 
 
 class Events(_Verbs):

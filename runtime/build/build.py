@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runtime.build.arguments import global_arguments, unused_arguments
+from runtime.build.cache_transfer import check_stores, export_cache
 from runtime.build.context import open_context
 from runtime.build.copy import copy_files
 from runtime.build.failure import DockerfileError
@@ -15,6 +16,7 @@ from runtime.build.metadata import apply_metadata, declare_argument
 from runtime.build.options import BuildOptions, BuildResult, BuildWarning
 from runtime.build.output import check_outputs, export
 from runtime.build.parser import parse
+from runtime.build.prune import collect_garbage
 from runtime.build.run import run_command
 from runtime.build.schedule import Stop, build_in_order
 from runtime.build.stages import PlannedStage, plan
@@ -25,7 +27,7 @@ from runtime.build.sweep import sweep
 from runtime.build.workdir import change_directory
 from runtime.build.workspace import Workspace
 from runtime.context import Context
-from runtime.errors import Cancelled, EngineError, InvalidInput
+from runtime.errors import Cancelled, EngineError, Failed, InvalidInput
 from runtime.images.leases import lease
 from runtime.images.reference import Reference
 from runtime.model.event import CancelEvent, ProgressCallback
@@ -54,6 +56,7 @@ def build(
     if options.network not in ("default", "bridge", "none", "host"):
         raise InvalidInput(f"unknown network for a build: {options.network}", hint="default, none or host")
     check_outputs(options)
+    check_stores((*options.cache_from, *options.cache_to))
     sweep(ctx)
     report = Report(progress)
     stop = Stop(cancel)
@@ -79,7 +82,11 @@ def build(
                 work.results[planned.stage.index] = _Stage(work, planned).build()
 
             build_in_order(stages, build_stage, stop, ctx.db.close)
-            image = export(work, work.results[stages[-1].stage.index])
+            last = work.results[stages[-1].stage.index]
+            image = export(work, last)
+            _export_caches(work, last)
+    if report.steps > report.cached_steps:
+        collect_garbage(ctx)
     tags = tuple(str(Reference.parse(tag)) for tag in options.tags)
     return BuildResult(
         image.id if image else "",
@@ -97,6 +104,21 @@ def _advise(work: Workspace) -> None:
     unused = unused_arguments(work.dockerfile, work.options)
     if unused:
         work.report.warn(BuildWarning(f"One or more build-args [{' '.join(unused)}] were not consumed"))
+
+
+def _export_caches(work: Workspace, last: StageState) -> None:
+    for store in work.options.cache_to:
+        with work.report.step(f"exporting cache to {store.type} {store.place}", counted=False) as step:
+            try:
+                count = export_cache(work.ctx, store, work.cache.records, last.layers)
+            except Failed as error:
+                if not store.ignore_errors:
+                    raise
+                work.report.warn(BuildWarning(error.message))
+                continue
+            step.note(f"writing cache of {count} steps done")
+    for problem in work.imported.problems if work.imported else ():
+        work.report.warn(BuildWarning(problem))
 
 
 class _Stage:

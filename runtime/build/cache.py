@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -36,26 +36,38 @@ def key_of(layers: Sequence[str], definition: Sequence[object]) -> str:
 
 
 class LayerCache:
-    """One build's view of the cache. ``enabled`` False finds nothing and still stores."""
+    """One build's view of the cache. ``enabled`` False finds nothing and still stores. ``imported`` is asked
+    for what is not here. ``records`` are the steps that were found or made."""
 
-    def __init__(self, ctx: Context, *, enabled: bool = True) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        *,
+        enabled: bool = True,
+        imported: Callable[[str], CachedLayer | None] | None = None,
+    ) -> None:
         self._ctx = ctx
         self.enabled = enabled
+        self._imported = imported
         self._used: list[str] = []
+        self.records: dict[str, CachedLayer] = {}
 
     def find(self, key: str, *, enabled: bool = True) -> CachedLayer | None:
         """A layer that still is in the store."""
         if not (self.enabled and enabled):
             return None
         row = build_cache.find(self._ctx.db, key)
-        if row is None:
-            return None
-        if row.layer and not self._present(row.layer):
+        if row is not None and row.layer and not self._present(row.layer):
             with self._ctx.db.write() as tx:
                 build_cache.delete(tx, [key])
-            return None
-        self._used.append(key)
-        return CachedLayer(row.layer, row.created_at)
+            row = None
+        found = CachedLayer(row.layer, row.created_at) if row is not None else None
+        if found is None and self._imported is not None:
+            found = self._imported(key)
+        if found is not None:
+            self._used.append(key)
+            self.records[key] = found
+        return found
 
     def _present(self, diff_id: str) -> bool:
         row = self._ctx.db.row("SELECT directory FROM layer WHERE diff_id = ?", (diff_id,))
@@ -74,7 +86,8 @@ class LayerCache:
                 size=size,
                 created_at=created_at,
             )
-        return CachedLayer(layer, created_at)
+        self.records[key] = made = CachedLayer(layer, created_at)
+        return made
 
     @contextmanager
     def turn(self, key: str) -> Iterator[None]:

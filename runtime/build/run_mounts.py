@@ -50,6 +50,7 @@ class PreparedMounts:
                     directory.parent / f"{directory.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
                 )
                 held.callback(os.close, lock)
+                os.utime(lock)  # when it was used last, for builder du
                 fcntl.flock(lock, fcntl.LOCK_EX if sharing == "locked" else fcntl.LOCK_SH)
             yield
 

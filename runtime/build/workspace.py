@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from runtime.build.cache import LayerCache, key_of
+from runtime.build.cache_transfer import ImportedCache
 from runtime.build.context import read_ignore_file
 from runtime.build.context_files import SourceTree
 from runtime.build.dockerignore import IgnoreRules
@@ -58,7 +59,10 @@ class Workspace:
         self.dockerfile = dockerfile
         self.report = report
         self.global_args = global_args
-        self.cache = LayerCache(ctx, enabled=not options.no_cache)
+        self.imported = ImportedCache(ctx, options.cache_from) if options.cache_from else None
+        self.cache = LayerCache(
+            ctx, enabled=not options.no_cache, imported=self.imported.find if self.imported else None
+        )
         self.results: dict[int, StageState] = {}
         self.cancel = cancel
         self._ignore_file = ignore_file

@@ -25,7 +25,26 @@ def plain(events: list[Progress]) -> str:
 
 
 def test_plain_build() -> None:
-    assert plain(BUILD) == ("#1 [1/2] FROM base\n#1 CACHED\n#2 [2/2] RUN make\n#2 N compiling\n#2 DONE Ns\n")
+    assert plain(BUILD) == (
+        "#1 [1/2] FROM base\n#1 CACHED\n\n#2 [2/2] RUN make\n#2 N compiling\n#2 DONE Ns\n\n"
+    )
+
+
+def test_plain_build_whose_stages_run_at_once() -> None:
+    events = [
+        Progress("#1", "[a 1/1] RUN a"),
+        Progress("#2", "[b 1/1] RUN b"),
+        Progress("#1", "[a 1/1] RUN a", line="one"),
+        Progress("#2", "ERROR [b 1/1] RUN b", done=True, error="exit code: 1"),
+        Progress("#1", "CANCELED [a 1/1] RUN a", done=True, error="context canceled"),
+        Progress("#3", "exporting to image"),
+        Progress("#3", "exporting to image", line="naming to x", note=True),
+    ]
+    assert plain(events) == (
+        "#1 [a 1/1] RUN a\n#1 ...\n\n#2 [b 1/1] RUN b\n#2 ...\n\n#1 [a 1/1] RUN a\n#1 N one\n#1 ...\n\n"
+        "#2 [b 1/1] RUN b\n#2 ERROR: exit code: 1\n\n#1 [a 1/1] RUN a\n#1 CANCELED\n\n"
+        "#3 exporting to image\n#3 naming to x\n"
+    )
 
 
 def test_plain_compose() -> None:

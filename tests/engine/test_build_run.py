@@ -98,7 +98,6 @@ def test_failed_command(engine: Engine, busybox: str, tmp_path: Path) -> None:
     assert caught.value.message.startswith('Dockerfile:3: RUN failed: process "/bin/sh -c for i in')
     assert caught.value.message.endswith("did not complete successfully: exit code: 7")
     assert "\nline 30\nbad\n------\n" in caught.value.details
-    assert " > line 30" in caught.value.details
     assert " > line 11\n" not in caught.value.details
     assert "   3 | >>> RUN for i" in caught.value.details
     assert recorder.ends[-1].startswith("ERROR [3/3] RUN for i")
@@ -315,11 +314,9 @@ def test_disk_usage_and_prune(fresh_engine: Engine, busybox_tar: bytes, tmp_path
         ("RUN echo 12345 > /gone", False),
         ("RUN echo keep > /k", True),
     ]
-    ids, reclaimed = prune(ctx)
-    assert len(ids) == 1
-    assert reclaimed == 6
+    assert [record.size for record in prune(ctx)] == [6]
     assert ctx.db.row("SELECT 1 FROM layer WHERE diff_id = ?", (layer,)) is None
-    assert len(prune(ctx, all=True)[0]) == 1
+    assert len(prune(ctx, all=True)) == 1
     assert disk_usage(ctx) == []
     assert read(fresh_engine, kept.image_id, "k") == "keep\n"
 

@@ -207,7 +207,7 @@ def _refuse(given: dict[str, object]) -> None:
         if entitlement != "network.host":
             raise InvalidInput(f"--allow: {entitlement!r} is not supported", hint="network.host")
     if _text(given, "isolation") not in ("", "default"):
-        raise InvalidInput("--isolation: only 'default' exists on Linux")
+        raise InvalidInput("--isolation: only 'default' exists on Linux", hint="leave it out")
 
 
 def _resources(given: dict[str, object]) -> Resources:
@@ -218,7 +218,8 @@ def _resources(given: dict[str, object]) -> Resources:
     def number(name: str) -> int | None:
         text = _text(given, name)
         if text and not text.isdigit():
-            raise InvalidInput(f"--{name.replace('_', '-')}: {text!r} is not a whole number")
+            option = f"--{name.replace('_', '-')}"
+            raise InvalidInput(f"{option}: {text!r} is not a whole number", hint=f"{option} 512")
         return int(text) if text else None
 
     def size(name: str) -> int | None:
@@ -297,7 +298,7 @@ class _DebugShell:
             return run(debug)
         except Failed as error:
             if self._opened:
-                fail(error.exit_code)
+                fail(1)
             if getattr(error, "can_debug", False):
                 error.hint = f"a shell in the state just before this command: {_this_command()}"
             raise

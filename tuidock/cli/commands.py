@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["COMMON", "CONTAINER", "IMAGE", "MANAGEMENT", "NETWORK", "SYSTEM", "TOP", "VOLUME"]
+__all__ = ["BUILDER", "COMMON", "CONTAINER", "IMAGE", "MANAGEMENT", "NETWORK", "SYSTEM", "TOP", "VOLUME"]
 
 Modules = dict[str, tuple[str, str]]
 _HERE = "tuidock.cli"
@@ -25,6 +25,8 @@ COMMON: Modules = {
 }
 
 MANAGEMENT: Modules = {
+    "builder": (f"{_HERE}.builder", "Manage builds"),
+    "buildx": (f"{_HERE}.builder:buildx", "Manage builds"),
     "compose": (f"{_HERE}.compose.group", "Define and run multi-container applications"),
     "container": (f"{_HERE}.container", "Manage containers"),
     "image": (f"{_HERE}.image", "Manage images"),
@@ -104,6 +106,12 @@ IMAGE: Modules = {
     "rm": TOP["rmi"],
     "save": TOP["save"],
     "tag": TOP["tag"],
+}
+
+BUILDER: Modules = {
+    "build": TOP["build"],
+    "du": (f"{_HERE}.builder_du", "Show what the build cache holds"),
+    "prune": (f"{_HERE}.builder_prune", "Remove build cache"),
 }
 
 NETWORK: Modules = {

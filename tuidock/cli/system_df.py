@@ -69,8 +69,10 @@ def _usages(engine: Engine) -> Iterator[_Usage]:
     volumes = {item.name: disk_usage(item.mountpoint) for item in engine.volumes.list()}
     free = sum(size for name, size in volumes.items() if name not in mounted)
     yield _Usage("Local Volumes", len(volumes), len(mounted & set(volumes)), sum(volumes.values()), free)
-    cache = disk_usage(str(paths.build))
-    yield _Usage("Build Cache", 0, 0, cache, cache)
+    cache = engine.builder.disk_usage()
+    active = sum(1 for item in cache if item.in_use)
+    private = sum(item.size for item in cache if item.reclaimable and not item.shared)
+    yield _Usage("Build Cache", len(cache), active, sum(item.size for item in cache), private)
 
 
 def _reclaimable(item: _Usage) -> str:

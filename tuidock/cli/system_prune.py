@@ -28,6 +28,7 @@ def command(invocation: Invocation, everything: bool, force: bool, volumes: bool
     if volumes:
         what.append("all anonymous volumes not used by at least one container")
     what.append("all images without at least one container" if everything else "all dangling images")
+    what.append("all build cache that no image shares")
     if not agreed("This will remove:\n" + "\n".join(f"  - {line}" for line in what) + "\n", force):
         return
     engine = invocation.engine
@@ -43,6 +44,9 @@ def command(invocation: Invocation, everything: bool, force: bool, volumes: bool
     names, size = engine.images.prune(all=everything)
     sections.append(("Deleted Images", names))
     reclaimed += size
+    records = engine.builder.prune()
+    sections.append(("Deleted build cache objects", [record.id for record in records]))
+    reclaimed += sum(record.size for record in records)
     for title, removed in sections:
         if removed:
             emit(f"{title}:\n" + "\n".join(removed) + "\n")
