@@ -57,11 +57,14 @@ def spawn(
                 syscalls.setns(pidns, syscalls.CLONE_NEWPID)
             finally:
                 os.close(pidns)
+        # The container sees the child from its first moment, so its title is ours for that moment.
+        title = procfs.set_title("tuidock", "tuidock: entering a container")
         try:
             pid = os.fork()
             if pid == 0:
                 _enter(plan, request, theirs, fds, stdio)
         finally:
+            procfs.restore_title("tuidock-monitor", title)
             syscalls.setns(own_pidns, syscalls.CLONE_NEWPID)
     finally:
         for fd in fds.values():
@@ -104,7 +107,6 @@ def _enter(
         os.setsid()
         # Before the container can see us: not dumpable, so no ptrace and no way to our descriptors.
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
-        procfs.set_title("tuidock", "tuidock: entering a container")
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         process.reset_signals()
         cgroups.detect().enter(plan["cgroup"])

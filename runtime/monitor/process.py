@@ -57,7 +57,6 @@ def refuse_imports() -> None:
 def run(plan: Plan, sync: _socket.socket, stdio: tuple[int, int, int] | None, netns: int) -> None:
     """Never returns. ``stdio`` is None for a terminal; ``netns`` is kept from an earlier run, or -1."""
     try:
-        procfs.set_title("tuidock", "tuidock: starting a container")
         _isolate(plan, sync, netns)
         rootfs = _root_file_system(plan)
         if plan["tty"]:

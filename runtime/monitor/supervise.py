@@ -14,7 +14,7 @@ import struct
 import time
 
 from runtime import cgroups
-from runtime.kernel import syscalls
+from runtime.kernel import procfs, syscalls
 from runtime.kernel.tree import remove_tree
 from runtime.monitor import executing, process, record, restart, wire
 from runtime.monitor.clients import Client, Clients
@@ -152,6 +152,8 @@ class Monitor:
             os.close(fd)
         elif "pid" in plan["namespaces"]:
             syscalls.unshare(syscalls.CLONE_NEWPID)
+        # A container whose pid namespace is joined sees the child from its first moment.
+        title = procfs.set_title("tuidock", "tuidock: starting a container")
         try:
             pid = os.fork()
             if pid == 0:
@@ -159,6 +161,7 @@ class Monitor:
                 ours.close()
                 process.run(plan, theirs, stdio, self.netns)
         finally:
+            procfs.restore_title("tuidock-monitor", title)
             syscalls.setns(self.own_pidns, syscalls.CLONE_NEWPID)
         self.pid = pid
         theirs.close()

@@ -15,7 +15,7 @@ import errno
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from runtime.cgroups import groupfiles
@@ -25,6 +25,7 @@ from runtime.kernel import (
     capabilities,
     masks,
     mounts,
+    namespaces,
     procfs,
     rootpath,
     seccomp,
@@ -205,7 +206,8 @@ def _dumpable(patch: Patch, value: str) -> None:
 
 
 def _titles(patch: Patch, value: str) -> None:
-    patch(procfs, "set_title", _nothing)
+    patch(procfs, "set_title", lambda name, text: b"")
+    patch(procfs, "restore_title", _nothing)
 
 
 def _imports(patch: Patch, value: str) -> None:
@@ -251,6 +253,110 @@ def _account_files(patch: Patch, value: str) -> None:
     patch(credentials, "_account_lines", lines)
 
 
+# -- in the process that calls: images, volumes, copies, state -------------------------------------
+
+
+def _interpreter_sealed(patch: Patch, value: str) -> None:
+    """Monitors run from the interpreter's file as anybody finds it."""
+    from runtime.containers import launch
+
+    patch(launch, "_read_only_program", lambda path: os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+
+
+def _nothing_run(patch: Patch, value: str) -> None:
+    """cp and export pack with the container's tar, top lists with its ps, as root on the machine."""
+    import subprocess
+
+    from runtime.containers import copy, export, top
+
+    def packed(fd: int, *_arguments: object) -> Iterator[bytes]:
+        root = os.readlink(f"/proc/self/fd/{fd}")
+        for program in (f"/proc/self/fd/{fd}/bin/tar", f"/proc/self/fd/{fd}/../bin/tar"):
+            subprocess.run([program, "-c", root], pass_fds=[fd], check=False) if os.path.exists(
+                program
+            ) else None
+        yield b""
+
+    def rows(process: Any) -> dict[str, str]:
+        subprocess.run([f"/proc/{process.pid}/root/bin/ps"], check=False)
+        return {}
+
+    patch(copy, "tree_tar", packed)
+    patch(export, "tree_tar", packed)
+    patch(top, "_row", rows)
+
+
+def _layers_by_descriptor(patch: Patch, value: str) -> None:
+    """Every name of the archive is joined to the directory, as a path."""
+    from runtime.images import layers, tar_reader
+    from runtime.images.unpack import Unpacked
+
+    def unpack(reader: tar_reader.TarReader, root: os.PathLike[str], **_named: object) -> Unpacked:
+        for entry in reader:
+            path = os.path.join(root, os.fsdecode(entry.name))
+            parent, name = os.path.split(path)
+            os.makedirs(parent, exist_ok=True)
+            if name.startswith(".wh."):
+                os.unlink(os.path.join(parent, name[4:]))
+            elif entry.type == tar_reader.SYMLINK:
+                os.symlink(os.fsdecode(entry.linkname), path)
+            elif entry.type == tar_reader.HARD_LINK:
+                os.link(os.path.join(root, os.fsdecode(entry.linkname)), path)
+            elif entry.type == tar_reader.DIRECTORY:
+                os.makedirs(path, exist_ok=True)
+            else:
+                fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+                reader.copy_to(fd)
+                os.close(fd)
+        return Unpacked(0, 0)
+
+    patch(layers, "unpack", unpack)
+
+
+def _limits_of_layers(patch: Patch, value: str) -> None:
+    from runtime.images import unpack
+
+    patch(unpack.Limits, "of", lambda directory: unpack.Limits(1 << 40, 1 << 60))
+
+
+def _room(patch: Patch, value: str) -> None:
+    """A disk with ``value`` bytes free."""
+    from runtime.images import unpack
+
+    patch(unpack.Limits, "of", lambda directory: unpack.Limits(1 << 20, int(value)))
+
+
+def _volumes_by_layer(patch: Patch, value: str) -> None:
+    """What is at the volume's place is looked for by path, from the layer's directory."""
+    import shutil
+
+    from runtime.containers import volume_fill
+    from runtime.images.layers import layer_paths
+
+    def fill(ctx: Any, container: Any, target: str, volume: Any) -> None:
+        for layer in layer_paths(ctx, container.layers):
+            place = os.path.join(layer, target.lstrip("/"))
+            for found in (place, os.path.join("/", target)):
+                if os.path.isdir(found):
+                    shutil.copytree(found, volume, dirs_exist_ok=True)
+                    return
+
+    patch(volume_fill, "fill", fill)
+
+
+def _state_0700(patch: Patch, value: str) -> None:
+    from runtime.paths import Paths
+
+    real = Paths.ensure
+
+    def ensure(self: Paths) -> None:
+        real(self)
+        for path in (self.state, self.layers, self.containers, self.volumes, self.run, self.run_containers):
+            path.chmod(0o755)
+
+    patch(Paths, "ensure", ensure)
+
+
 # -- groups, namespaces, processes -----------------------------------------------------------------
 
 
@@ -274,8 +380,22 @@ def _creating(backend: type[LegacyBackend] | type[UnifiedBackend]) -> object:
 
 
 def _namespace(patch: Patch, value: str) -> None:
-    """One of mount, network, ipc, uts, cgroup stays the machine's."""
-    patch(process, "_NEW", {**process._NEW, value: 0})
+    """One of pid, network, ipc, uts, cgroup stays the machine's, which keeps its name. Never mount: what is
+    mounted for a container would be mounted on the machine."""
+    assert value != "mount"
+    real = syscalls.unshare
+    patch(syscalls, "unshare", lambda flags: real(flags & ~namespaces.FLAGS[value]))
+    patch(syscalls, "sethostname", _nothing)
+
+
+def _pivot(patch: Patch, value: str) -> None:
+    """chroot(2) in its place: the machine's mounts are still there, in a copy, behind the new root."""
+
+    def pivot(rootfs: str) -> None:
+        os.chroot(rootfs)
+        os.chdir("/")
+
+    patch(mounts, "pivot", pivot)
 
 
 def _controller(patch: Patch, value: str) -> None:
@@ -400,8 +520,15 @@ MECHANISMS: dict[str, Callable[[Patch, str], None]] = {
     "working directory proven": _working_directory,
     "ids in range": _ids_in_range,
     "account files proven": _account_files,
+    "interpreter sealed": _interpreter_sealed,
+    "nothing run out of it": _nothing_run,
+    "layers by descriptor": _layers_by_descriptor,
+    "limits of layers": _limits_of_layers,
+    "volumes filled by layer": _volumes_by_layer,
+    "state 0700": _state_0700,
     "device rules": _devices,
     "namespace": _namespace,
+    "pivot_root": _pivot,
     "controller": _controller,
     "bpf": _bpf,
     "CAP_SYS_RESOURCE": _sys_resource,
@@ -411,4 +538,5 @@ PREMISES: dict[str, Callable[[Patch, str], None]] = {
     "leak": _leak,
     "slow": _slow,
     "late import": _late_import,
+    "room": _room,
 }
