@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -27,7 +28,7 @@ from runtime.engine import Engine
 from runtime.errors import EngineError
 from runtime.kernel import syscalls
 from runtime.model.container import Mount, MountType, PortBinding
-from tests.engine import network_lab
+from tests.engine import build_lab, network_lab
 from tests.engine.escape_lab import SECRET, Attack, Lab, file_entry, link_entry, tried
 from tests.engine.weakened.off import SwitchOff
 
@@ -465,6 +466,18 @@ def volume_of_the_image_leads_out(lab: Lab) -> str:
     return ""
 
 
+def mount_of_a_build_leads_out(lab: Lab) -> str:
+    """``RUN --mount`` of a link in the context; options that a kernel might read are no options of ours."""
+    context = build_lab.fill(lab.directory / "context", {"out": f"-> {lab.outside}"})
+    told = build_lab.Recorder()
+    crafted = "bind-propagation=/", "from=/", "rw=true,lowerdir=/"
+    for options in ("source=out", "source=../outside", *crafted):
+        run = f"RUN --mount=type=bind,target=/x,{options} cat /x/secret /x/etc/hostname"
+        with suppress(EngineError):
+            build_lab.build(lab.engine, context, f"FROM {lab.busybox}\n{run}", recorder=told)
+    return SECRET if SECRET in "\n".join(told.lines) else ""
+
+
 def part_of_a_volume_leads_out(lab: Lab) -> str:
     """``volume-subpath`` over a link that a container left in the volume."""
     (Path(lab.engine.volumes.create("parts").mountpoint) / "part").symlink_to(lab.outside)
@@ -593,8 +606,9 @@ ESCAPES = (
     ),
     Escape("passwd-fifo", ("CVE-2024-9676",), passwd_is_a_pipe, ("account files proven",)),
     Escape(
-        "volume-of-image", ("CVE-2022-23648",), volume_of_the_image_leads_out, ("volumes filled by layer",)
+        "volume-of-image", ("CVE-2022-23648",), volume_of_the_image_leads_out, ("links stay in the layers",)
     ),
+    Escape("build-mount", ("CVE-2024-9407",), mount_of_a_build_leads_out, ("links stay in the layers",)),
     Escape("volume-subpath", ("CVE-2022-23648",), part_of_a_volume_leads_out, ("one door for paths",)),
     Escape("state-for-others", ("CVE-2024-25621",), state_for_others, ("state 0700",)),
 )
@@ -622,6 +636,13 @@ def test_there_is_one_without_what_stops_it(lab: Lab, switch_off: SwitchOff, row
 def test_one_layer_is_enough(lab: Lab, switch_off: SwitchOff, row: Escape, kept: str) -> None:
     switch_off(*off(lab, *row.premises, *(name for name in row.off if name != kept)))
     assert tried(row.attack, lab) == ""
+
+
+def test_the_document_and_the_table_name_the_same() -> None:
+    """docs/security.md claims no more than is tried here, and no less."""
+    document = Path(__file__).parents[2] / "docs" / "security.md"
+    claimed = set(re.findall(r"CVE-\d+-\d+", document.read_text(encoding="utf-8")))
+    assert claimed == {cve for row in ESCAPES for cve in row.seen_as} | {"CVE-2021-20199"}
 
 
 # -- published ports: CVE-2021-20199 ---------------------------------------------------------------

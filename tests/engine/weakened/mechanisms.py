@@ -326,22 +326,20 @@ def _room(patch: Patch, value: str) -> None:
     patch(unpack.Limits, "of", lambda directory: unpack.Limits(1 << 20, int(value)))
 
 
-def _volumes_by_layer(patch: Patch, value: str) -> None:
-    """What is at the volume's place is looked for by path, from the layer's directory."""
-    import shutil
+def _links_in_view(patch: Patch, value: str) -> None:
+    """A link in layers or in a build's context leads where it leads on the machine."""
+    from runtime.images.layer_view import LayerView, Node
 
-    from runtime.containers import volume_fill
-    from runtime.images.layers import layer_paths
+    real = LayerView.child
 
-    def fill(ctx: Any, container: Any, target: str, volume: Any) -> None:
-        for layer in layer_paths(ctx, container.layers):
-            place = os.path.join(layer, target.lstrip("/"))
-            for found in (place, os.path.join("/", target)):
-                if os.path.isdir(found):
-                    shutil.copytree(found, volume, dirs_exist_ok=True)
-                    return
+    def child(self: LayerView, parent: Node, name: str) -> Node | None:
+        node = real(self, parent, name)
+        place = os.path.realpath(node.real) if node is not None and node.is_link else ""
+        if node is None or not place or not os.path.exists(place):
+            return node
+        return Node(node.path, place, os.lstat(place), (place,))
 
-    patch(volume_fill, "fill", fill)
+    patch(LayerView, "child", child)
 
 
 def _state_0700(patch: Patch, value: str) -> None:
@@ -524,7 +522,7 @@ MECHANISMS: dict[str, Callable[[Patch, str], None]] = {
     "nothing run out of it": _nothing_run,
     "layers by descriptor": _layers_by_descriptor,
     "limits of layers": _limits_of_layers,
-    "volumes filled by layer": _volumes_by_layer,
+    "links stay in the layers": _links_in_view,
     "state 0700": _state_0700,
     "device rules": _devices,
     "namespace": _namespace,
