@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runtime.build.prune import CacheRecord
     from runtime.config import Config
     from runtime.containers.diff import Change
-    from runtime.containers.logs import LogEntry, LogFollower
+    from runtime.containers.logs import LogEntry, LogFollower, LogWatch
     from runtime.containers.session import Session
     from runtime.images.registry.pull import Pulled
     from runtime.images.registry.push import Pushed
@@ -219,14 +219,17 @@ class Containers(_Verbs):
         until: int | None = None,
         follow: bool = False,
         cancel: CancelEvent | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> Iterator[LogEntry]:
         """Lines, oldest first. ``since`` and ``until`` are times in nanoseconds. With ``follow``, ends when
-        the container has ended (and will not be restarted) or ``cancel`` is set."""
+        the container has ended (and will not be restarted) or ``cancel`` is set. ``warn`` hears, at the
+        end, of a damaged log and of output that was lost."""
         from runtime.containers.logs import logs
 
         return logs(
-            self._context, reference, tail=tail, since=since, until=until, follow=follow, cancel=cancel
-        )
+            self._context, reference, tail=tail, since=since, until=until, follow=follow, cancel=cancel,
+            warn=warn,
+        )  # fmt: skip
 
     def log_bytes(
         self,
@@ -237,19 +240,46 @@ class Containers(_Verbs):
         follow: bool = False,
         cancel: CancelEvent | None = None,
     ) -> Iterator[tuple[int, bytes]]:
-        """The same as (stream, bytes) in the order of writing, lines not looked at: the fast way through."""
+        """The same as (stream, bytes) in the order of writing, lines not looked at."""
         from runtime.containers.logs import log_bytes
 
         return log_bytes(self._context, reference, tail=tail, since=since, follow=follow, cancel=cancel)
+
+    def copy_logs(
+        self,
+        reference: str,
+        targets: Mapping[int, int],
+        *,
+        tail: int | None = None,
+        since: int | None = None,
+        follow: bool = False,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
+        """The same bytes into descriptors, by stream (1, 2), inside the kernel: the fast way through."""
+        from runtime.containers.logs import copy_logs
+
+        copy_logs(self._context, reference, targets, tail=tail, since=since, follow=follow, warn=warn)
+
+    def log_details(self, reference: str) -> dict[str, str]:
+        """The labels, variables and tag that ``--log-opt`` names, by name."""
+        from runtime.model.log_options import log_details
+
+        return log_details(self.get(reference))
 
     def log_follower(
         self, reference: str, *, tail: int | None = None, since: int | None = None
     ) -> LogFollower:
         """A container's log for a viewer: no thread, polled by the caller. It begins at the beginning, or
         ``tail`` lines before the end, or at the time ``since`` (nanoseconds)."""
-        from runtime.containers.logs import LogFollower
+        from runtime.containers.logs import follower
 
-        return LogFollower.open(self._context, reference, tail=tail, since=since)
+        return follower(self._context, reference, tail=tail, since=since)
+
+    def log_watch(self) -> LogWatch:
+        """Wakes who polls followers when there is something to read."""
+        from runtime.containers.logs import LogWatch
+
+        return LogWatch(self._context)
 
     def exec(
         self,

@@ -326,10 +326,13 @@ def _logging(at: Value | None, scope: Scope) -> dict[str, str]:
         return {}
     at.known_keys(SECTIONS["logging"])
     driver, options = at.get("driver"), at.get("options")
-    if driver and driver.string() not in ("json-file", "local"):
+    if driver and driver.string() not in ("json-file", "local", "none"):
         scope.warn(f"{driver.path}: {driver.string()} is not supported, logs are kept in our own store")
         return {}
-    return options.string_map() if options else {}
+    found = options.string_map() if options else {}
+    if driver and driver.string() != "json-file":
+        found["driver"] = driver.string()
+    return found
 
 
 def _container_name(at: Value | None) -> str:

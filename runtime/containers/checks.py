@@ -15,7 +15,7 @@ from runtime.context import Context
 from runtime.errors import Conflict, InvalidInput, NotFound
 from runtime.model.container import Container, ContainerConfig, Mount, MountType, Resources
 from runtime.model.devices import parse_device_rule
-from runtime.model.quantities import parse_size
+from runtime.model.log_options import check_log_options
 from runtime.store import containers as store
 
 __all__ = ["check", "inherit_volumes", "resolve_references"]
@@ -66,7 +66,7 @@ def check(config: ContainerConfig) -> ContainerConfig:
             "--add-host: there is no host-gateway with --network none", hint="give an address instead"
         )
     _check_cgroup_parent(config.cgroup_parent)
-    _check_log(config.log_options)
+    check_log_options(config.log_options)
     return replace(config, security_opt=tuple(_security_option(text) for text in config.security_opt))
 
 
@@ -82,16 +82,6 @@ def _check_cgroup_parent(parent: str) -> None:
             f"--cgroup-parent {parent}: slices belong to systemd, which is not asked here",
             hint="give a path such as /batch",
             subject=parent,
-        )
-
-
-def _check_log(options: dict[str, str]) -> None:
-    size, count = options.get("max-size", "-1"), options.get("max-file", "1")
-    if size != "-1" and parse_size(size) <= 0:
-        raise InvalidInput(f"log option max-size must be a positive size, not {size!r}", subject=size)
-    if not (count.isascii() and count.isdigit() and 0 < int(count) <= 1000):
-        raise InvalidInput(
-            f"log option max-file must be a number from 1 to 1000, not {count!r}", subject=count
         )
 
 

@@ -109,7 +109,10 @@ def with_settings(config: ContainerConfig, settings: Config) -> ContainerConfig:
     unset = ContainerConfig(image="")
     return replace(
         config,
-        log_options={**settings.log_opts, **config.log_options},
+        # The settings are for the driver that nobody has to name (daemon.json: log-driver, log-opts).
+        log_options=config.log_options
+        if config.log_options.get("driver", "json-file") != "json-file"
+        else {**settings.log_opts, **config.log_options},
         ulimits=config.ulimits + ulimits,
         shm_size=settings.default_shm_size if config.shm_size == unset.shm_size else config.shm_size,
         stop_timeout=settings.shutdown_timeout

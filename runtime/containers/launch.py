@@ -19,7 +19,7 @@ from runtime.context import Context
 from runtime.errors import CommandNotFound, CommandNotRunnable, EngineError, Failed
 from runtime.monitor import wire
 
-__all__ = ["Launch", "Prepared", "Starter", "settle_command", "start_error", "warmed"]
+__all__ = ["Launch", "Prepared", "Starter", "compress_command", "settle_command", "start_error", "warmed"]
 
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
 _MONITOR = _PACKAGE_ROOT / "runtime" / "monitor" / "__main__.py"
@@ -30,6 +30,12 @@ def settle_command(ctx: Context) -> list[str]:
     path = repr(str(_PACKAGE_ROOT))
     boot = f"import sys; sys.path.insert(0, {path}); from runtime.network.settle import main; main()"
     return [sys.executable, "-I", "-S", "-c", boot, str(ctx.paths.state), str(ctx.paths.run)]
+
+
+def compress_command(log: str, max_file: int) -> list[str]:
+    """The program that compresses a log's rotated files, for a monitor to run."""
+    program = str(_PACKAGE_ROOT / "runtime" / "monitor" / "compress.py")
+    return [_interpreter(), "-I", "-S", program, log, str(max_file)]
 
 
 def _interpreter() -> str:

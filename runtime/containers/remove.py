@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from runtime.containers.control import monitor_pid, tell_and_wait, turn
 from runtime.context import Context
 from runtime.errors import Conflict, Failed
@@ -45,14 +50,15 @@ def erase(ctx: Context, container: Container, *, volumes: bool = False) -> None:
         if not container.config.internal:
             tx.event("container", "destroy", container.id, name=container.name, image=container.config.image)
         store.delete(tx, container.id)
-    for directory in (ctx.paths.container_run(container.id), ctx.paths.container(container.id)):
-        try:
-            remove_tree(str(directory))
-        except OSError as error:
-            raise Failed(
-                f"cannot remove {directory}: {error.strerror}",
-                hint="it is removed by the next command that can",
-            ) from error
+    with _no_log_is_compressed(ctx, container):
+        for directory in (ctx.paths.container_run(container.id), ctx.paths.container(container.id)):
+            try:
+                remove_tree(str(directory))
+            except OSError as error:
+                raise Failed(
+                    f"cannot remove {directory}: {error.strerror}",
+                    hint="it is removed by the next command that can",
+                ) from error
     if volumes:
         from runtime.volumes import volumes as volume_verbs
 
@@ -62,3 +68,18 @@ def erase(ctx: Context, container: Container, *, volumes: bool = False) -> None:
                     volume_verbs.remove(ctx, mount.source, force=True)
                 except Conflict:  # another container mounts it too
                     continue
+
+
+@contextmanager
+def _no_log_is_compressed(ctx: Context, container: Container) -> Iterator[None]:
+    """A compressor may outlive its monitor; without its lock it puts no file into what is being removed."""
+    try:
+        fd = os.open(ctx.paths.container(container.id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

@@ -15,7 +15,7 @@ from runtime.containers import plan as plans
 from runtime.containers import seccomp, spec
 from runtime.containers.cgroup_path import cgroup_path
 from runtime.containers.control import monitor_pid, turn
-from runtime.containers.launch import Launch, settle_command
+from runtime.containers.launch import Launch, compress_command, settle_command
 from runtime.containers.session import AttachSession, Session
 from runtime.context import Context
 from runtime.errors import Conflict, EngineError, InvalidInput, NotFound
@@ -234,7 +234,6 @@ def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
         and len(mount.source) == 64
         and set(mount.source) <= set("0123456789abcdef")
     ]
-    options = config.log_options
     return {
         **plans.process_plan(document, program),
         "id": container.id,
@@ -265,21 +264,24 @@ def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
         "volume_directories": [str(ctx.paths.volumes / name) for name in anonymous]
         if config.auto_remove
         else [],
-        "log": {
-            "driver": options.get("driver", "json-file"),
-            "path": str(directory / "log"),
-            "max_size": _log_size(options),
-            "max_file": int(options.get("max-file", "5" if options.get("driver") == "local" else "1")),
-        },
+        "log": _log(config, directory),
     }
 
 
-def _log_size(options: dict[str, str]) -> int:
-    """Bytes after which the log is rotated, 0 for never; docker's driver "local" rotates at 20 MB."""
-    from runtime.model.quantities import parse_size
+def _log(config: ContainerConfig, directory: Path) -> dict[str, Any]:
+    from runtime.model.log_options import log_files
 
-    text = options.get("max-size", "20m" if options.get("driver") == "local" else "-1")
-    return 0 if text == "-1" else parse_size(text)
+    path = str(directory / "log")
+    files = log_files(config.log_options)
+    return {
+        "driver": config.log_options.get("driver", "json-file"),
+        "path": path,
+        "max_size": files.max_size,
+        "max_file": files.max_file,
+        "wait": files.wait,
+        "buffer": files.buffer,
+        "compress": compress_command(path, files.max_file) if files.compress else [],
+    }
 
 
 def _health(check: HealthCheck, document: dict[str, Any], program: bytes) -> dict[str, Any] | None:

@@ -156,6 +156,10 @@ class Clients:
     def _measure(self) -> None:
         self._crowded(any(len(client.out) > _BACKLOG for client in self.clients.values()))
 
+    def watched(self) -> bool:
+        """Is anybody attached?"""
+        return any(client.attached for client in self.clients.values())
+
     def show(self, stream: int, data: bytes) -> None:
         """Output for everybody who is attached."""
         for client in list(self.clients.values()):

@@ -43,9 +43,13 @@ class Monitor:
         self.starter: _socket.socket | None = starter
         self.loop = Loop()
         log = plan["log"]
-        writer = None if log["driver"] == "none" else LogWriter(log["path"], log["max_size"], log["max_file"])
+        writer = None
+        if log["driver"] != "none":
+            writer = LogWriter(
+                log["path"], log["max_size"], log["max_file"], wait=log["wait"], compress=log["compress"]
+            )
         self.clients = Clients(self.loop, self._frame, self._gone, self._crowded)
-        self.streams = Streams(self.loop, writer, self.clients.show)
+        self.streams = Streams(self.loop, writer, self.clients.show, self.clients.watched)
         self.requests = Requests(self)
         self.health = Health(self) if plan["health"] else None
         self.executions: dict[int, executing.Execution] = {}
@@ -326,6 +330,8 @@ class Monitor:
                 self.names_pid = 0
                 self.loop.after("names", 0.0 if code == 0 else 1.0, self._watch_names)
                 continue
+            if self.streams.log is not None and self.streams.log.reaped(pid):
+                continue
             execution = self.executions.pop(pid, None)
             if execution is not None:
                 execution.on_end(code)
@@ -378,8 +384,10 @@ class Monitor:
         plan = self.plan
         code = self.exit_code if code is None else code
         finished = time.time_ns() if finished is None else finished
+        compressor = 0
         if self.streams.log is not None:
             self.streams.log.close()
+            compressor = self.streams.log.compressor
             self.streams.log = None
         record.exit_file(plan["dir"], code, oom_killed, finished)
         record.exited(
@@ -399,6 +407,9 @@ class Monitor:
         if plan["ports"]:
             self._settle_firewall()
         if plan["auto_remove"]:
+            if compressor:
+                os.kill(compressor, signal.SIGKILL)
+                os.waitpid(compressor, 0)
             record.removed(plan["db"], plan["id"], plan["anonymous_volumes"])
             for path in plan["volume_directories"]:
                 remove_tree(path)

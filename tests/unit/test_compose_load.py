@@ -431,7 +431,7 @@ MERGED: list[tuple[str, str, str, object]] = [
     ("healthcheck: {test: a, interval: 5s}", "healthcheck: {test: [CMD, b]}", "healthcheck",
      HealthCheck(("CMD", "b"), 5 * SECOND)),
     ("logging: {driver: local, options: {a: 1}}", "logging: {options: {b: 2}}", "log_options",
-     {"a": "1", "b": "2"}),
+     {"driver": "local", "a": "1", "b": "2"}),
     ("logging: {driver: local, options: {a: 1}}", "logging: {driver: json-file, options: {b: 2}}",
      "log_options",
      {"b": "2"}),

@@ -447,39 +447,5 @@ def _log_options(options: Options) -> dict[str, str]:
     found = _pairs("--log-opt", _many(options, "log_opt"))
     driver = _text(options, "log_driver")
     if driver is not None:
-        if driver not in ("json-file", "local", "none"):
-            raise InvalidInput(
-                f"logger: no log driver named {driver!r} is registered",
-                hint="json-file, local or none",
-                subject=driver,
-            )
-        found["driver"] = driver
-    known = ("max-size", "max-file", "compress", "mode", "max-buffer-size", "driver")
-    for name, value in found.items():
-        if name not in known:
-            raise InvalidInput(f"unknown log opt {name!r}", hint=f"known: {', '.join(known)}", subject=name)
-        if (
-            name == "max-size"
-            and value != "-1"
-            and not _option("--log-opt max-size", parse.parse_size, value)
-        ):
-            raise InvalidInput("--log-opt max-size must be a positive size, or -1", subject=value)
-        if name == "max-file" and not (value.isascii() and value.isdigit() and 0 < int(value) <= 1000):
-            raise InvalidInput(
-                f"--log-opt max-file must be a number from 1 to 1000, not {value!r}", subject=value
-            )
-        if name == "mode" and value not in ("blocking", "non-blocking"):
-            raise InvalidInput(f"--log-opt mode: {value!r}", hint="blocking or non-blocking", subject=value)
-        if name == "compress" and value != "false":
-            raise InvalidInput(
-                f"--log-opt compress={value}: rotated logs are kept as they are", hint="compress=false"
-            )
-        if name == "max-buffer-size":
-            _option("--log-opt max-buffer-size", parse.parse_size, value)
-            if found.get("mode") != "non-blocking":
-                raise InvalidInput("--log-opt max-buffer-size goes with mode=non-blocking only")
-    if int(found.get("max-file", "1")) > 1 and found.get("max-size", "-1") == "-1" and driver != "local":
-        raise InvalidInput("--log-opt max-file cannot be used without max-size", hint="add max-size=10m")
-    if driver == "none" and len(found) > 1:
-        raise InvalidInput("--log-driver none takes no --log-opt")
+        found["driver"] = driver  # what it takes is checked at create, together with the settings' log-opts
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -51,15 +51,37 @@ def command(
     first = _moment(since, now)
     last = _moment(until, now)
     containers, lines = invocation.engine.containers, parse_tail(tail)
-    if timestamps or last is not None:
-        entries = containers.logs(container, tail=lines, since=first, until=last, follow=follow)
-        write_entries(entries, timestamps=timestamps, at_once=follow)
+    if timestamps or details or last is not None:
+        prefix = _details(containers.log_details(container)) if details else b""
+        entries = containers.logs(
+            container, tail=lines, since=first, until=last, follow=follow, warn=_warning(container)
+        )
+        write_entries(entries, timestamps=timestamps, prefix=prefix, at_once=follow)
     else:
-        write_chunks(containers.log_bytes(container, tail=lines, since=first, follow=follow))
+        sys.stdout.flush()
+        containers.copy_logs(
+            container, {1: 1, 2: 2}, tail=lines, since=first, follow=follow, warn=_warning(container)
+        )
+
+
+def _warning(container: str) -> Callable[[str], None]:
+    def warn(text: str) -> None:
+        sys.stdout.flush()
+        click.echo(f"warning: log of {container}: {text}", err=True)
+
+    return warn
+
+
+def _details(found: dict[str, str]) -> bytes:
+    """As docker writes them: url.QueryEscape, joined by commas, a blank even when there are none."""
+    from urllib.parse import quote_plus
+
+    pairs = (f"{quote_plus(name, safe='~')}={quote_plus(value, safe='~')}" for name, value in found.items())
+    return ",".join(pairs).encode() + b" "
 
 
 def _moment(text: str | None, now: int) -> int | None:
-    if text is None:
+    if not text:
         return None
     from runtime.model.parse import parse_time
 
@@ -81,42 +103,34 @@ def parse_tail(text: str) -> int | None:
     return count if count >= 0 else None
 
 
-def write_chunks(chunks: Iterable[tuple[int, bytes]]) -> None:
-    """Bytes as they are, each to its stream; nothing is looked at, so this is as fast as a copy."""
-    import os
-
-    sys.stdout.flush()
-    for stream, data in chunks:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(stream, view) :]
-
-
-def write_entries(entries: Iterable[LogEntry], *, timestamps: bool, at_once: bool) -> None:
+def write_entries(
+    entries: Iterable[LogEntry], *, timestamps: bool, prefix: bytes = b"", at_once: bool
+) -> None:
     """Each line to the stream that it came from, in order. ``at_once`` flushes every line, for ``-f``."""
-    for stream, data in _chunks(entries, timestamps, 1 if at_once else _BATCH):
+    for stream, data in _chunks(entries, timestamps, prefix, 1 if at_once else _BATCH):
         target = sys.stderr.buffer if stream == 2 else sys.stdout.buffer
         target.write(data)
         target.flush()
 
 
-def _chunks(entries: Iterable[LogEntry], timestamps: bool, batch: int) -> Iterator[tuple[int, bytes]]:
+def _chunks(
+    entries: Iterable[LogEntry], timestamps: bool, prefix: bytes, batch: int
+) -> Iterator[tuple[int, bytes]]:
     """Neighbouring lines of one stream together, at most ``batch`` of them."""
     from tuidock.cli.output import timestamp_rfc3339
 
     lines: list[bytes] = []
     current = 1
-    for entry in entries:
-        if lines and (entry.stream != current or len(lines) >= batch):
-            yield current, b"\n".join(lines) + b"\n"
+    moment, before = -1, prefix
+    for time_, stream, line, ended in entries:
+        if lines and (stream != current or len(lines) >= batch):
+            yield current, b"".join(lines)
             lines = []
-        current = entry.stream
-        line = entry.line
-        if timestamps:
-            line = timestamp_rfc3339(entry.time).encode() + b" " + line
+        current = stream
+        if timestamps and time_ != moment:  # lines of one chunk share their time
+            moment, before = time_, timestamp_rfc3339(time_).encode() + b" " + prefix
+        lines.append(before + line + b"\n" if ended else before + line)
         if batch == 1:
-            yield current, line + b"\n"
-        else:
-            lines.append(line)
+            yield current, lines.pop()
     if lines:
-        yield current, b"\n".join(lines) + b"\n"
+        yield current, b"".join(lines)

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MergedLogs", "Style"]
 
-_PAUSE = 0.03
 _LOOK_AGAIN = 0.5
+"""Seconds between two looks for containers that are new or have ended."""
+_SETTLE = 0.02
+"""Seconds after its exit file until a container's row tells of the end."""
 _COLORS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 
 
@@ -34,7 +36,7 @@ class Style:
 
 
 class MergedLogs:
-    """Polls a follower a container: no thread, no memory beyond what is new."""
+    """A follower a container and one watch for all: no thread, no polling, no memory beyond what is new."""
 
     def __init__(
         self,
@@ -66,22 +68,27 @@ class MergedLogs:
 
     def follow(self, *, until_any_ended: bool = False) -> None:
         """Until every container has ended, or the first one; new ones join."""
+        from contextlib import closing
+
         of_them = all if until_any_ended else any
         alive = True
         looked = 0.0
-        while True:
-            now = time.monotonic()
-            if now - looked >= _LOOK_AGAIN:
-                looked = now
-                found = self._containers()
-                self._join(found)
-                alive = bool(found) and of_them(item.state.status.alive for item in found)
-            if self._print_new():
-                continue
-            if not alive:
-                self._print_rest()
-                return
-            time.sleep(_PAUSE)
+        with closing(self._target.engine.containers.log_watch()) as watch:
+            while True:
+                now = time.monotonic()
+                if now - looked >= _LOOK_AGAIN:
+                    looked = now
+                    found = self._containers()
+                    for container_id in self._join(found):
+                        watch.add(container_id)
+                    alive = bool(found) and of_them(item.state.status.alive for item in found)
+                if self._print_new():
+                    continue
+                if not alive:
+                    self._print_rest()
+                    return
+                if b"exit" in watch.wait(max(0.0, looked + _LOOK_AGAIN - time.monotonic())):
+                    looked = min(looked, time.monotonic() - _LOOK_AGAIN + _SETTLE)
 
     def _containers(self) -> list[Container]:
         found = self._target.containers(self._services)
@@ -89,11 +96,13 @@ class MergedLogs:
             found = [item for item in found if item.config.labels.get(NUMBER) == str(self._index)]
         return found
 
-    def _join(self, found: Sequence[Container]) -> None:
+    def _join(self, found: Sequence[Container]) -> list[str]:
+        """Follow those that are new; their ids."""
         from runtime.errors import NotFound
 
         names = {item.id: f"{service_of(item)}-{item.config.labels.get(NUMBER, '1')}" for item in found}
         self._width = max([self._width, *(len(name) for name in names.values())])
+        new = []
         for item in found:
             if item.id not in self._followers:
                 try:
@@ -102,7 +111,9 @@ class MergedLogs:
                     )
                 except NotFound:  # removed meanwhile
                     continue
+                new.append(item.id)
             self._prefixes[item.id] = self._prefix(names[item.id], item.id)
+        return new
 
     def _prefix(self, name: str, container_id: str) -> bytes:
         if not self._style.prefix:
