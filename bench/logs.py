@@ -1,8 +1,8 @@
 """How fast the output of a container is stored and read back: 200 MB of 64-byte lines, bytes compared.
 
-Two producers. A program that writes large blocks (``cat`` of a prepared file of lines, which sends the file's
-pages into the pipe) asks how fast the engine can be; one that writes each line on its way through two programs
-and a pipe (``yes | head``) is slow itself, and asks how much of the machine the engine leaves it.
+Two producers. A program that writes large blocks (``cat`` of a file of lines, which sends the file's
+pages into the pipe) asks how fast the engine can be; one that writes each line on its way through two
+programs and a pipe (``yes | head``) is slow itself, and asks how much of the machine the engine leaves it.
 """
 
 from __future__ import annotations
