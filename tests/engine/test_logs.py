@@ -35,9 +35,9 @@ def command(engine: Engine, *arguments: str) -> subprocess.CompletedProcess[byte
     )
 
 
-def read(engine: Engine, name: str, **options: int) -> dict[int, bytes]:
+def read(engine: Engine, name: str) -> dict[int, bytes]:
     found = {1: b"", 2: b""}
-    for stream, data in engine.containers.log_bytes(name, **options):
+    for stream, data in engine.containers.log_bytes(name):
         found[stream] += data
     return found
 
