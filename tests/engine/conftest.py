@@ -22,10 +22,15 @@ def switch_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SwitchOff:
 def lab(
     engine: Engine,
     busybox: str,
-    base_image: str,
     busybox_tar: bytes,
     new_root: Callable[[], Path],
     tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> Lab:
     """Where escapes are tried. (Network tests have a lab of their own kind.)"""
-    return Lab(engine, busybox_tar, (busybox, base_image), tmp_path, new_root)
+
+    def base() -> str:
+        made: str = request.getfixturevalue("base_image")
+        return made
+
+    return Lab(engine, busybox_tar, busybox, base, tmp_path, new_root)

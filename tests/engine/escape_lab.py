@@ -55,24 +55,31 @@ def file_entry(content: bytes, mode: int = 0o755) -> tuple[tarfile.TarInfo, byte
 
 
 class Lab:
-    """One test's. ``busybox`` and ``base`` (with Python) are images; ``new_root`` makes a root of its own."""
+    """One test's. ``busybox`` and ``base`` (with Python, made when it is first asked for) are images;
+    ``new_root`` makes a root of its own."""
 
     def __init__(
         self,
         engine: Engine,
         tar: bytes,
-        images: tuple[str, str],
+        busybox: str,
+        make_base: Callable[[], str],
         directory: Path,
         new_root: Callable[[], Path],
     ) -> None:
         self.engine = engine
-        self.busybox, self.base = images
+        self.busybox = busybox
+        self._make_base = make_base
         self.new_root = new_root
         self.directory = directory
         self.outside = directory / "outside"
         self.outside.mkdir(mode=0o755)
         (self.outside / "secret").write_text(SECRET)
         self._tar = tar
+
+    @property
+    def base(self) -> str:
+        return self._make_base()
 
     # -- running ----------------------------------------------------------------------------------
 
