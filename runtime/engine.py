@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from runtime.model.event import CancelEvent, Event, ProgressCallback
     from runtime.model.image import Image, ImageSummary
     from runtime.model.network import Network
+    from runtime.model.selection import Selection
     from runtime.model.stats import ContainerStats
     from runtime.model.volume import Volume
     from runtime.services.project import Project, ServiceStatus, UpOptions
@@ -327,11 +328,14 @@ class Containers(_Verbs):
 
         return stats(self._context, references)
 
-    def top(self, reference: str) -> builtins.list[dict[str, str]]:
-        """The container's processes as seen from the host: UID PID PPID C STIME TTY TIME CMD."""
+    def top(
+        self, reference: str, options: Sequence[str] = (), *, tell: bool = False
+    ) -> builtins.list[dict[str, str]]:
+        """The container's processes as seen from the host: UID PID PPID C STIME TTY TIME CMD, or what ps's
+        ``options`` ask for. ``tell`` makes an event of it, as docker does."""
         from runtime.containers.top import top
 
-        return top(self._context, reference)
+        return top(self._context, reference, options, tell=tell)
 
     def copy_from(
         self,
@@ -590,11 +594,13 @@ class Images(_Verbs):
             self._context, reference, platform=platform, policy=policy, progress=progress, cancel=cancel
         )
 
-    def prune(self, *, all: bool = False) -> tuple[builtins.list[str], int]:
+    def prune(
+        self, *, all: bool = False, selection: Selection | None = None
+    ) -> tuple[builtins.list[str], int]:
         """Remove dangling (or all unused) images; (ids, bytes reclaimed)."""
         from runtime.images.remove import prune
 
-        return prune(self._context, all=all)
+        return prune(self._context, all=all, selection=selection)
 
 
 class Registry(_Verbs):
@@ -674,17 +680,24 @@ class Networks(_Verbs):
 
         remove(self._context, reference)
 
-    def prune(self) -> builtins.list[str]:
+    def prune(self, *, selection: Selection | None = None) -> builtins.list[str]:
         from runtime.network.remove import prune
 
-        return prune(self._context)
+        return prune(self._context, selection=selection)
 
 
 class Volumes(_Verbs):
-    def create(self, name: str | None = None, *, labels: Mapping[str, str] | None = None) -> Volume:
+    def create(
+        self,
+        name: str | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> Volume:
+        """``options`` are docker's local driver's: type, device and o. Raises InvalidInput, Conflict."""
         from runtime.volumes.volumes import create
 
-        return create(self._context, name, labels=labels)
+        return create(self._context, name, labels=labels, options=options)
 
     def list(self) -> builtins.list[Volume]:
         from runtime.volumes.volumes import list_volumes
@@ -701,10 +714,12 @@ class Volumes(_Verbs):
 
         remove(self._context, name, force=force)
 
-    def prune(self, *, all: bool = False) -> tuple[builtins.list[str], int]:
+    def prune(
+        self, *, all: bool = False, selection: Selection | None = None
+    ) -> tuple[builtins.list[str], int]:
         from runtime.volumes.volumes import prune
 
-        return prune(self._context, all=all)
+        return prune(self._context, all=all, selection=selection)
 
 
 class Services(_Verbs):

@@ -16,7 +16,7 @@ from runtime.containers.start import check_running
 from runtime.context import Context
 from runtime.errors import Conflict, InvalidInput
 from runtime.kernel import capabilities
-from runtime.model.container import ContainerStatus
+from runtime.model.container import Container, ContainerStatus
 from runtime.monitor import wire
 from runtime.store import containers as store
 
@@ -75,18 +75,19 @@ def exec_(
         "window": (0, 0),
         "caps": {"bounding": mask, "effective": mask, "permitted": mask, "inheritable": 0, "ambient": 0},
         "seccomp": seccomp.program_for(ctx, config, names),
+        "exec_id": os.urandom(32).hex(),
     }
     sock = connect(ctx, container)
-    session = _converse(sock, request, stdin=stdin, detach=detach)
+    _tell(ctx, container, " ".join(argv), str(request["exec_id"]))
+    return _converse(sock, request, stdin=stdin, detach=detach)
+
+
+def _tell(ctx: Context, container: Container, command: str, exec_id: str) -> None:
+    """docker's two events, before anything runs, so that the monitor's exec_die comes after them."""
+    attributes = {"name": container.name, "image": container.config.image, "execID": exec_id}
     with ctx.db.write() as tx:
-        tx.event(
-            "container",
-            f"exec_start: {' '.join(argv)}",
-            container.id,
-            name=container.name,
-            image=container.config.image,
-        )
-    return session
+        for action in ("exec_create", "exec_start"):
+            tx.event("container", f"{action}: {command}", container.id, **attributes)
 
 
 def _converse(

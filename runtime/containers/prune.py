@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from runtime.containers.list import list_containers
 from runtime.containers.remove import remove
 from runtime.context import Context
 from runtime.errors import Conflict, NotFound
-from runtime.model.container import Container
+from runtime.model.selection import Selection
 
 __all__ = ["prune"]
 
@@ -18,14 +18,11 @@ __all__ = ["prune"]
 def prune(
     ctx: Context, *, labels: Sequence[str] = (), without: Sequence[str] = (), until: int | None = None
 ) -> tuple[list[str], int]:
-    """Ids and bytes freed. ``labels`` ("NAME" or "NAME=VALUE") must all be there, none of ``without`` may;
-    ``until`` (nanoseconds) keeps what was created later. One that somebody starts meanwhile stays."""
-    limit = time.time_ns() if until is None else until
+    """Ids and bytes freed, of what the filters select. One that somebody starts meanwhile stays."""
+    chosen = Selection(labels, without, time.time_ns() if until is None else until)
     removed, freed = [], 0
     for container in list_containers(ctx, all=True):
-        if container.state.status.alive or container.created_at > limit:
-            continue
-        if not _matches(container, labels, without):
+        if container.state.status.alive or not chosen.takes(container.config.labels, container.created_at):
             continue
         size = _allocated(str(ctx.paths.container(container.id)))
         try:
@@ -53,13 +50,3 @@ def _allocated(directory: str) -> int:
         except OSError:
             continue
     return total
-
-
-def _matches(container: Container, labels: Sequence[str], without: Sequence[str]) -> bool:
-    own = container.config.labels
-    return all(_has(own, text) for text in labels) and not any(_has(own, text) for text in without)
-
-
-def _has(labels: Mapping[str, str], text: str) -> bool:
-    name, equals, value = text.partition("=")
-    return name in labels and (not equals or labels[name] == value)

@@ -14,7 +14,11 @@ __all__ = ["rename"]
 
 def rename(ctx: Context, reference: str, name: str) -> None:
     """Raises Conflict when the name is taken, InvalidInput when it is no name."""
+    if not reference or not name:
+        raise InvalidInput("neither old nor new names may be empty")
     container = store.find(ctx.db, reference)
+    if name == container.name:
+        raise InvalidInput("renaming a container with the same name as its current name", subject=name)
     if not _NAME.fullmatch(name):
         raise InvalidInput(
             f"invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", subject=name

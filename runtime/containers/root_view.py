@@ -16,12 +16,13 @@ from typing import cast
 
 from runtime.containers import plan as plans
 from runtime.containers.control import monitor_pid, turn
+from runtime.containers.spec import volume_mount
 from runtime.containers.start import _mount_sources
 from runtime.context import Context
 from runtime.errors import Conflict, Failed
 from runtime.kernel import filesystems, mounts, overlay, syscalls
 from runtime.kernel.detached import detached_tree
-from runtime.model.container import Container, ContainerStatus, MountType
+from runtime.model.container import Container, ContainerStatus
 from runtime.store import containers as store
 
 __all__ = ["Root", "container_root", "image_root"]
@@ -164,8 +165,11 @@ def _binds(ctx: Context, container: Container) -> list[dict[str, object]]:
         if (directory / name).exists() and f"/etc/{name}" not in sources:
             found.append(_bind(f"/etc/{name}", str(directory / name), read_only=False))
     for mount in sorted(container.config.mounts, key=lambda item: item.target.count("/")):
-        if mount.type is not MountType.TMPFS:
-            found.append(_bind(mount.target, sources[mount.target], read_only=mount.read_only))
+        source = sources.get(mount.target)
+        if isinstance(source, str):
+            found.append(_bind(mount.target, source, read_only=mount.read_only))
+        elif source is not None and source.type != "tmpfs":
+            found.append(volume_mount(mount, source))
     return found
 
 

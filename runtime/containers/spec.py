@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from typing import Any
 
 from runtime.containers import defaults
 from runtime.errors import InvalidInput
 from runtime.model.container import ContainerConfig, Mount, MountType, Resources
 from runtime.model.devices import parse_device, parse_device_rule, parse_iops, parse_rate, parse_weight
+from runtime.model.volume import Filesystem
 
 __all__ = [
     "capability_names", "device_nodes", "make_spec", "masked_paths", "readonly_paths", "resources_document",
+    "volume_mount",
 ]  # fmt: skip
 
 
@@ -26,11 +29,12 @@ def make_spec(
     container_id: str,
     rootfs: str,
     cgroups_path: str,
-    mount_sources: dict[str, str],
+    mount_sources: Mapping[str, str | Filesystem],
     files: dict[str, str],
     joins: dict[str, str],
 ) -> dict[str, Any]:
-    """The document. ``mount_sources`` maps a mount's target to its directory on the host; ``files`` maps
+    """The document. ``mount_sources`` maps a mount's target to its directory on the host, or to what a volume
+    with driver options is made of; ``files`` maps
     /etc/hosts, /etc/hostname and /etc/resolv.conf to theirs; ``joins`` maps a namespace to the path of one
     that exists. Raises InvalidInput for contradictions."""
     names = capability_names(config)
@@ -280,7 +284,7 @@ def _device_rules(config: ContainerConfig) -> list[dict[str, Any]]:
 
 
 def _mounts(
-    config: ContainerConfig, sources: dict[str, str], files: dict[str, str], shm_of: str
+    config: ContainerConfig, sources: Mapping[str, str | Filesystem], files: dict[str, str], shm_of: str
 ) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     targets = {mount.target for mount in config.mounts}
@@ -342,7 +346,10 @@ _NEUTRAL = frozenset(("async", "diratime", "norelatime", "nostrictatime", "suid"
 """What a tmpfs has anyway, and what takes a default back."""
 
 
-def _user_mount(mount: Mount, sources: dict[str, str]) -> dict[str, Any]:
+def _user_mount(mount: Mount, sources: Mapping[str, str | Filesystem]) -> dict[str, Any]:
+    source = sources.get(mount.target)
+    if isinstance(source, Filesystem):
+        return volume_mount(mount, source)
     if mount.type is MountType.TMPFS:
         undone = {"suid": "nosuid", "dev": "nodev", "exec": "noexec"}
         taken = {undone[option] for option in mount.options if option in undone}
@@ -369,6 +376,22 @@ def _user_mount(mount: Mount, sources: dict[str, str]) -> dict[str, Any]:
     if mount.subpath:
         extra["subpath"] = mount.subpath
     return {**document, "extra": extra} if extra else document
+
+
+def volume_mount(mount: Mount, source: Filesystem) -> dict[str, Any]:
+    """A volume with driver options, as part of the container's own mounts."""
+    options = [option for option in source.options if option != "rw"]
+    if mount.read_only and "ro" not in options:
+        options.append("ro")
+    if source.type == "bind":
+        options = [*(option for option in options if option not in ("bind", "rbind")), "rbind", "rprivate"]
+    return {
+        "destination": mount.target,
+        "type": source.type,
+        "source": source.device,
+        "options": options,
+        **({"extra": {"subpath": mount.subpath}} if mount.subpath else {}),
+    }
 
 
 def resources_document(resources: Resources) -> dict[str, Any]:

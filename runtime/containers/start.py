@@ -27,9 +27,12 @@ from runtime.model.container import (
     ContainerStatus,
     Endpoint,
     HealthCheck,
+    Mount,
     MountType,
 )
+from runtime.model.volume import Filesystem
 from runtime.store import containers as store
+from runtime.store.database import Transaction
 
 __all__ = ["start", "start_container"]
 
@@ -102,7 +105,7 @@ def start_container(
             finally:
                 os.close(netns)
         launch.ready()
-        _running(ctx, container, launch)
+        _running(ctx, container, launch, attach)
         launch.go()
     except BaseException as error:
         if launch is not None:
@@ -115,7 +118,7 @@ def start_container(
     return None
 
 
-def _running(ctx: Context, container: Container, launch: Launch) -> None:
+def _running(ctx: Context, container: Container, launch: Launch, attach: bool) -> None:
     state = ContainerState(
         status=ContainerStatus.RUNNING,
         pid=launch.pid,
@@ -130,7 +133,25 @@ def _running(ctx: Context, container: Container, launch: Launch) -> None:
     with ctx.db.write() as tx:
         store.set_state(tx, container.id, state)
         if not container.config.internal:
-            tx.event("container", "start", container.id, name=container.name, image=container.config.image)
+            known = {"name": container.name, "image": container.config.image}
+            if attach:
+                tx.event("container", "attach", container.id, **known)
+            for mount in container.config.mounts:
+                if mount.type is MountType.VOLUME:
+                    _mounted(tx, container.id, mount)
+            tx.event("container", "start", container.id, **known)
+
+
+def _mounted(tx: Transaction, container_id: str, mount: Mount) -> None:
+    """docker's event of a volume that a container begins to use; the monitor tells of its end."""
+    attributes = {
+        "container": container_id,
+        "destination": mount.target,
+        "driver": "local",
+        "propagation": "",
+        "read/write": "false" if mount.read_only else "true",
+    }
+    tx.event("volume", "mount", mount.source, **attributes)
 
 
 def _failed(ctx: Context, container: Container, error: BaseException) -> None:
@@ -317,18 +338,25 @@ def _joins(ctx: Context, config: ContainerConfig) -> dict[str, str]:
     return joins
 
 
-def _mount_sources(ctx: Context, container: Container) -> dict[str, str]:
-    """Target to host directory; named volumes are filled from the image at their first use."""
-    sources: dict[str, str] = {}
+def _mount_sources(ctx: Context, container: Container) -> dict[str, str | Filesystem]:
+    """Target to host directory, or to what a volume with driver options is made of; named volumes are filled
+    from the image at their first use."""
+    sources: dict[str, str | Filesystem] = {}
     for mount in container.config.mounts:
         if mount.type is MountType.BIND:
             if not os.path.lexists(mount.source):
                 raise NotFound(f"bind source path does not exist: {mount.source}", subject=mount.source)
             sources[mount.target] = mount.source
         elif mount.type is MountType.VOLUME:
+            from runtime.volumes import volumes
+
             directory = ctx.paths.volume(mount.source)
             if not directory.is_dir():
                 raise NotFound(f"no such volume: {mount.source}", subject=mount.source)
+            made_of = volumes.filesystem(ctx, mount.source)
+            if made_of is not None:
+                sources[mount.target] = made_of
+                continue
             if not mount.no_copy:
                 from runtime.containers import volume_fill
 

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from runtime import cgroups
 from runtime.containers.cgroup_path import cgroup_path
+from runtime.containers.process_columns import columns
 from runtime.containers.start import check_running
 from runtime.context import Context
 from runtime.model.container import ContainerStatus
 from runtime.store import containers as store
 
-if TYPE_CHECKING:
-    from psutil import Process
-
 __all__ = ["top"]
 
 
-def top(ctx: Context, reference: str) -> list[dict[str, str]]:
-    """UID PID PPID C STIME TTY TIME CMD of each, as ``ps -ef`` shows them; pids are the host's."""
+def top(
+    ctx: Context, reference: str, options: Sequence[str] = (), *, tell: bool = False
+) -> list[dict[str, str]]:
+    """UID PID PPID C STIME TTY TIME CMD of each, as ``ps -ef`` shows them, or what ps's ``options`` ask for;
+    pids are the host's. ``tell`` makes an event of it: a viewer that looks again and again does without.
+    Raises InvalidInput."""
     import psutil
 
     container = store.find(ctx.db, reference)
+    shown = columns(options)
     if container.state.status is not ContainerStatus.PAUSED:
         check_running(container)
     rows = []
@@ -30,25 +32,10 @@ def top(ctx: Context, reference: str) -> list[dict[str, str]]:
         try:
             process = psutil.Process(pid)
             with process.oneshot():
-                rows.append(_row(process))
+                rows.append({title: text(process) for title, text in shown})
         except psutil.NoSuchProcess:  # it ended meanwhile
             continue
+    if tell:
+        with ctx.db.write() as tx:
+            tx.event("container", "top", container.id, name=container.name, image=container.config.image)
     return rows
-
-
-def _row(process: Process) -> dict[str, str]:
-    began = process.create_time()
-    times = process.cpu_times()
-    used = times.user + times.system
-    command = " ".join(process.cmdline()) or f"[{process.name()}]"
-    terminal = process.terminal()
-    return {
-        "UID": process.username(),
-        "PID": str(process.pid),
-        "PPID": str(process.ppid()),
-        "C": str(int(100 * used / max(time.time() - began, 0.01))),
-        "STIME": time.strftime("%H:%M", time.localtime(began)),
-        "TTY": terminal.removeprefix("/dev/") if terminal else "?",
-        "TIME": time.strftime("%H:%M:%S", time.gmtime(used)),
-        "CMD": "".join(char if char.isprintable() else "?" for char in command),
-    }

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import Conflict
 from runtime.images.collect import chain_ids, collect
-from runtime.images.list import find_image_id
+from runtime.images.list import find_image_id, load_image
 from runtime.images.reference import Reference
 from runtime.model.container import ContainerStatus
 from runtime.store import images as rows
 
 if TYPE_CHECKING:
     from runtime.context import Context
+    from runtime.model.selection import Selection
     from runtime.store.database import Transaction
 
 __all__ = ["prune", "remove"]
@@ -36,7 +37,7 @@ def remove(ctx: Context, reference: str, *, force: bool = False, prune: bool = T
     return records
 
 
-def prune(ctx: Context, *, all: bool = False) -> tuple[list[str], int]:
+def prune(ctx: Context, *, all: bool = False, selection: Selection | None = None) -> tuple[list[str], int]:
     """Images without a name that nobody uses, or ``all`` that no container uses; (ids, bytes reclaimed)."""
     records: Records = []
     gone: list[rows.ImageRow] = []
@@ -45,11 +46,18 @@ def prune(ctx: Context, *, all: bool = False) -> tuple[list[str], int]:
         for row in rows.all_images(tx):
             if row.id in parents or (row.refs and not all) or rows.containers_using(tx, row.id):
                 continue
+            if selection is not None:
+                labels = load_image(ctx, row.id).config.labels
+                if not selection.takes(labels, row.created_at):
+                    continue
             _Removal(tx, records, gone, True, True).delete(row.id, quiet=False)
     before = {layer.diff_id: layer.size for layer in rows.all_layers(ctx.db)}
     _collected(ctx, gone)
     after = {layer.diff_id for layer in rows.all_layers(ctx.db)}
     reclaimed = sum(size for diff_id, size in before.items() if diff_id not in after)
+    if gone:
+        with ctx.db.write() as tx:
+            tx.event("image", "prune", "", reclaimed=str(reclaimed))
     return [row.id for row in gone], reclaimed
 
 

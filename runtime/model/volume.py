@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["Volume"]
+__all__ = ["Filesystem", "Volume"]
 
 
 @dataclass(frozen=True)
@@ -16,3 +16,13 @@ class Volume:
     labels: dict[str, str] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
     anonymous: bool = False
+
+
+@dataclass(frozen=True)
+class Filesystem:
+    """What a volume with driver options is made of: ``type`` is "bind" or a file system's, ``options`` are
+    mount(8)'s."""
+
+    type: str
+    device: str
+    options: tuple[str, ...] = ()

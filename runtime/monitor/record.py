@@ -35,6 +35,23 @@ _EVENT = (
 )
 
 
+_DISCONNECTED = (
+    "INSERT INTO event (time, type, action, actor, attributes)"
+    " SELECT ?, 'network', 'disconnect', network.id, json_object("
+    "'container', container.id, 'name', network.name, 'type', network.driver)"
+    " FROM endpoint JOIN network ON network.id = endpoint.network_id"
+    " JOIN container ON container.id = endpoint.container_id"
+    " WHERE endpoint.container_id = ? AND container.internal = 0"
+)
+_UNMOUNTED = (
+    "INSERT INTO event (time, type, action, actor, attributes)"
+    " SELECT ?, 'volume', 'unmount', json_extract(mount.value, '$.source'), json_object("
+    "'container', container.id, 'driver', 'local')"
+    " FROM container, json_each(container.config, '$.mounts') AS mount"
+    " WHERE container.id = ? AND container.internal = 0 AND json_extract(mount.value, '$.type') = 'volume'"
+)
+
+
 def _quote(text: str) -> str:
     out = []
     for char in text:
@@ -144,7 +161,9 @@ def exited(
         "manual_stop": manual,
         "error": error,
     }
-    update(database, container_id, changes, events, _release(container_id))
+    now = time.time_ns()
+    ended = ((_UNMOUNTED, (now, container_id)), (_DISCONNECTED, (now, container_id)))
+    update(database, container_id, changes, events, (*ended, *_release(container_id)))
 
 
 def restarting(

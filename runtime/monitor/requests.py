@@ -121,9 +121,8 @@ class Requests:
 
             def ended(code: int) -> None:
                 plan = monitor.plan
-                monitor.spawn_record(
-                    record.update, plan["db"], plan["id"], {}, [("exec_die", {"exitCode": str(code)})]
-                )
+                told = {"execID": str(fields["exec_id"]), "exitCode": str(code)}
+                monitor.spawn_record(record.update, plan["db"], plan["id"], {}, [("exec_die", told)])
                 if client.sock.fileno() >= 0:
                     client.process = 0
                     client.finished = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runtime.errors import Conflict
+from runtime.model.selection import Selection
 from runtime.network import bridges, firewall, links
 from runtime.network.list import BUILT_IN, get_network
 from runtime.store import networks as rows
@@ -35,8 +36,9 @@ def remove(ctx: Context, reference: str) -> None:
     _unlink(ctx, [network])
 
 
-def prune(ctx: Context) -> list[str]:
+def prune(ctx: Context, *, selection: Selection | None = None) -> list[str]:
     """Remove every user's network that no container, running or not, refers to; their names."""
+    chosen = selection or Selection()
     with ctx.db.write() as tx:
         wanted = _referred_to(tx)
         unused = [
@@ -45,9 +47,12 @@ def prune(ctx: Context) -> list[str]:
             if network.name not in BUILT_IN
             and not wanted & {network.name, network.id}
             and not rows.leased(tx, network.id)
+            and chosen.takes(network.labels, network.created_at)
         ]
         for network in unused:
             _forget(tx, network)
+        if unused:
+            tx.event("network", "prune", "", reclaimed="0")
     _unlink(ctx, unused)
     return [network.name for network in unused]
 

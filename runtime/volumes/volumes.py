@@ -13,21 +13,30 @@ from typing import Any
 
 from runtime.context import Context
 from runtime.errors import Conflict, InvalidInput, NotFound
-from runtime.model.volume import Volume
+from runtime.model.selection import Selection
+from runtime.model.volume import Filesystem, Volume
 from runtime.store.database import Transaction
+from runtime.volumes.local_driver import filesystem_of
 
-__all__ = ["create", "ensure", "get", "list_volumes", "prune", "remove", "users"]
+__all__ = ["create", "ensure", "filesystem", "get", "list_volumes", "prune", "remove", "users"]
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 _COLUMNS = "name, created_at, anonymous, labels, options"
 
 
-def create(ctx: Context, name: str | None = None, *, labels: Mapping[str, str] | None = None) -> Volume:
-    """An existing volume of that name is returned, as docker does. Raises InvalidInput."""
+def create(
+    ctx: Context,
+    name: str | None = None,
+    *,
+    labels: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Volume:
+    """An existing volume of that name is returned, as docker does. Raises InvalidInput, and Conflict when it
+    exists with other ``options``."""
     chosen = name or secrets.token_hex(32)
     with ctx.db.write() as tx:
-        ensure(ctx, tx, chosen, labels=labels, anonymous=name is None)
+        ensure(ctx, tx, chosen, labels=labels, options=options, anonymous=name is None)
     return get(ctx, chosen)
 
 
@@ -37,20 +46,33 @@ def ensure(
     name: str,
     *,
     labels: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
     anonymous: bool | None = None,
 ) -> None:
-    """Its row and directory, unless they exist; a name of 64 hex digits counts as anonymous."""
+    """Its row and directory, unless they exist; a name of 64 hex digits counts as anonymous. Raises
+    InvalidInput, and Conflict when it exists with other ``options``."""
     if not _NAME.fullmatch(name) or len(name) > 255:
         raise InvalidInput(
             f"volume name {name!r} is invalid, only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
             hint="to mount a directory of the host give its absolute path",
             subject=name,
         )
-    if tx.row("SELECT 1 FROM volume WHERE name = ?", (name,)) is None:
+    filesystem_of(options or {})
+    known = tx.row("SELECT options FROM volume WHERE name = ?", (name,))
+    if known is not None and options and json.loads(known[0]) != dict(options):
+        raise Conflict(
+            f"volume {name} already exists but with different options",
+            hint=f"remove it first: tuidock volume rm {name}",
+            subject=name,
+        )
+    if known is None:
         unnamed = bool(_ANONYMOUS.fullmatch(name)) if anonymous is None else anonymous
         tx.execute(
-            "INSERT INTO volume (name, created_at, anonymous, labels) VALUES (?, ?, ?, ?)",
-            (name, time.time_ns(), int(unnamed), json.dumps(dict(labels or {}))),
+            "INSERT INTO volume (name, created_at, anonymous, labels, options) VALUES (?, ?, ?, ?, ?)",
+            (
+                *(name, time.time_ns(), int(unnamed)),
+                *(json.dumps(dict(labels or {})), json.dumps(dict(options or {}))),
+            ),
         )
         tx.event("volume", "create", name, driver="local")
     directory = ctx.paths.volume(name)
@@ -78,6 +100,12 @@ def get(ctx: Context, name: str) -> Volume:
     if row is None:
         raise NotFound(f"no such volume: {name}", hint="tuidock volume ls lists them", subject=name)
     return _volume(ctx, row)
+
+
+def filesystem(ctx: Context, name: str) -> Filesystem | None:
+    """What its driver options make of it; None for a directory of ours (and for one that is not there)."""
+    row = ctx.db.row("SELECT options FROM volume WHERE name = ?", (name,))
+    return filesystem_of(json.loads(row[0])) if row is not None else None
 
 
 def users(ctx: Context) -> dict[str, list[str]]:
@@ -122,14 +150,19 @@ def size(path: Path) -> int:
     return total
 
 
-def prune(ctx: Context, *, all: bool = False) -> tuple[list[str], int]:
+def prune(ctx: Context, *, all: bool = False, selection: Selection | None = None) -> tuple[list[str], int]:
     """Remove the anonymous (or all) volumes that nobody mounts; (names, bytes)."""
     used = users(ctx)
     removed, freed = [], 0
     for volume in list_volumes(ctx):
         if volume.name in used or not (all or volume.anonymous):
             continue
+        if selection is not None and not selection.takes(volume.labels, volume.created_at):
+            continue
         freed += size(ctx.paths.volume(volume.name))
         remove(ctx, volume.name)
         removed.append(volume.name)
+    if removed:
+        with ctx.db.write() as tx:
+            tx.event("volume", "prune", "", reclaimed=str(freed))
     return removed, freed

@@ -240,7 +240,7 @@ def test_run_detached_prints_the_id(engine: FakeEngine, capsys: pytest.CaptureFi
 
 
 TAKEN = 'tuidock: the container name "/taken" is already in use\nhint: remove it\n'
-SECONDS = "'-t' / '--timeout' / '--time': 'soon' is not a valid integer"
+SECONDS = "invalid argument for \"-t, --timeout\" flag: 'soon' is not a valid integer"
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ SECONDS = "'-t' / '--timeout' / '--time': 'soon' is not a valid integer"
         (
             "stop -t soon web",
             125,
-            f"tuidock: Invalid value for {SECONDS}\nhint: see 'tuidock stop --help'\n",
+            f"tuidock: {SECONDS}\nhint: see 'tuidock stop --help'\n",
         ),
         (
             "ps --filter is-task=true --filter colour=red",

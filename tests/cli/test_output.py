@@ -143,7 +143,7 @@ def test_wide_characters_take_two_columns() -> None:
 
 def test_the_command_column() -> None:
     assert output.command_text(["python3", "app.py"]) == '"python3 app.py"'
-    assert output.command_text(["sh", "-c", "sleep 1000; true"]) == '"sh -c sleep 1000; t…"'
+    assert output.command_text(["sh", "-c", "sleep 1000; true"]) == '"sh -c \'sleep 1000; …"'
     assert output.command_text(["echo", "a\nb\x1b[31m"], truncate=False) == '"echo a\\nb\\x1b[31m"'
 
 

@@ -276,10 +276,13 @@ def fail(code: int) -> None:
     raise click.exceptions.Exit(code)
 
 
-def each(names: Iterable[str], action: Callable[[str], object], *, echo: bool = True) -> None:
+def each(
+    names: Iterable[str], action: Callable[[str], object], *, echo: bool = True, forgive: bool = False
+) -> None:
     """``action`` on every name, as docker does: each success prints the name (or the text that the action
-    returns), each failure one line; exit 1 when any failed."""
-    from runtime.errors import EngineError
+    returns), each failure one line; exit 1 when any failed. ``forgive`` (``rm -f``): what is not there
+    is told and no failure."""
+    from runtime.errors import EngineError, NotFound
 
     failed = False
     for name in names:
@@ -287,7 +290,7 @@ def each(names: Iterable[str], action: Callable[[str], object], *, echo: bool = 
             result = action(name)
         except EngineError as error:
             report(error)
-            failed = True
+            failed = failed or not (forgive and isinstance(error, NotFound))
             continue
         if echo:
             sys.stdout.write(f"{result if isinstance(result, str) else name}\n")

@@ -21,7 +21,7 @@ from runtime.model.container import (
 )
 from tuidock.cli.container_options import REFUSED
 
-__all__ = ["Options", "build", "parse_labels"]
+__all__ = ["Options", "build", "parse_labels", "parse_pairs"]
 
 Options = Mapping[str, object]
 """What click parsed: str or None, bool, or a tuple of str."""
@@ -77,10 +77,10 @@ def build(image: str, command: Sequence[str], options: Options) -> ContainerConf
         read_only=_on(options, "read_only"),
         group_add=_many(options, "group_add"),
         devices=_many(options, "device"),
-        sysctls=_pairs("--sysctl", _many(options, "sysctl")),
+        sysctls=parse_pairs("--sysctl", _many(options, "sysctl")),
         ulimits=_many(options, "ulimit"),
         device_cgroup_rules=_many(options, "device_cgroup_rule"),
-        annotations=_pairs("--annotation", _many(options, "annotation")),
+        annotations=parse_pairs("--annotation", _many(options, "annotation")),
         volumes_from=_many(options, "volumes_from"),
         links=_many(options, "link"),
         cgroupns_mode=_text(options, "cgroupns") or "",
@@ -207,7 +207,7 @@ def _labels(options: Options) -> dict[str, str]:
     return parse_labels([*lines, *_many(options, "labels")])
 
 
-def _pairs(option: str, items: Sequence[str]) -> dict[str, str]:
+def parse_pairs(option: str, items: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for item in items:
         name, equals, value = item.partition("=")
@@ -444,7 +444,7 @@ def _addresses(option: str, items: Sequence[str]) -> tuple[str, ...]:
 
 
 def _log_options(options: Options) -> dict[str, str]:
-    found = _pairs("--log-opt", _many(options, "log_opt"))
+    found = parse_pairs("--log-opt", _many(options, "log_opt"))
     driver = _text(options, "log_driver")
     if driver is not None:
         found["driver"] = driver  # what it takes is checked at create, together with the settings' log-opts

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import InvalidInput
 from tuidock.cli import output
-from tuidock.cli.listing import Column, Listing, matches_labels, parse_filters
+from tuidock.cli.listing import Column, Listing, matches_labels, one_flag, parse_filters
 
 if TYPE_CHECKING:
     from runtime.engine import Engine
@@ -21,6 +21,7 @@ FILTERS = (
     *("ancestor", "before", "exited", "expose", "health", "id", "is-task", "label", "name", "network"),
     *("publish", "since", "status", "volume"),
 )
+_HEALTHS = ("starting", "healthy", "unhealthy", "none")
 _STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
 
 
@@ -50,7 +51,7 @@ def container_listing(
         Column("Mounts", "MOUNTS", lambda item: _mounts(item, truncate)),
         Column("LocalVolumes", "LOCAL VOLUMES", lambda item: str(len(_volumes(item)))),
         Column("Networks", "NETWORKS", lambda item: ",".join(_networks(item))),
-        Column("Size", "SIZE", size or (lambda item: "")),
+        Column("Size", "SIZE", size or (lambda item: "0B")),
         Column("Platform", "PLATFORM", lambda item: "linux"),
         Column("HealthStatus", "HEALTH", lambda item: item.state.health.status if item.state.health else ""),
     ]
@@ -99,6 +100,9 @@ def select(engine: Engine, items: Sequence[Container], filters: Sequence[str]) -
     for status in wanted.get("status", ()):
         if status not in _STATUSES:
             raise InvalidInput(f"invalid filter 'status={status}'", hint=f"one of {', '.join(_STATUSES)}")
+    for health in wanted.get("health", ()):
+        if health not in _HEALTHS:
+            raise InvalidInput(f"invalid filter 'health={health}'", hint=f"one of {', '.join(_HEALTHS)}")
     tests: list[Callable[[Container], bool]] = []
     if "label" in wanted:
         tests.append(lambda item: matches_labels(item.config.labels, wanted["label"]))
@@ -111,6 +115,11 @@ def select(engine: Engine, items: Sequence[Container], filters: Sequence[str]) -
     for key, later in (("since", True), ("before", False)):
         for text in wanted.get(key, ()):
             tests.append(_created(engine.containers.get(text).created_at, later))
+    if "is-task" in wanted and one_flag("is-task", wanted["is-task"]):
+        return []
+    for key, matches in (("publish", _publishes), ("expose", _exposes)):
+        if key in wanted:
+            tests.append(_any_port(matches, [_port_filter(key, text) for text in wanted[key]]))
     for key, matcher in _MATCHERS.items():
         if key in wanted:
             tests.append(_any(matcher, wanted[key]))
@@ -151,17 +160,39 @@ def _name_matches(item: Container, text: str) -> bool:
         return text in item.name
 
 
-def _publishes(item: Container, text: str) -> bool:
-    port, _, protocol = text.partition("/")
+def _port_filter(key: str, text: str) -> tuple[range, str]:
+    """PORT[-END][/PROTOCOL] of a filter: its ports, and the protocol. Raises InvalidInput."""
+    from runtime.model.parse import parse_port
+
+    try:
+        bindings = parse_port(text) if ":" not in text else []
+    except InvalidInput:
+        bindings = []
+    if not bindings:
+        raise InvalidInput(f"invalid filter '{key}={text}'", hint="give PORT[-END][/PROTOCOL]", subject=text)
+    ports = [binding.container_port for binding in bindings]
+    return range(ports[0], ports[-1] + 1), bindings[0].protocol
+
+
+def _any_port(
+    matches: Callable[[Container, range, str], bool], wanted: Sequence[tuple[range, str]]
+) -> Callable[[Container], bool]:
+    return lambda item: any(matches(item, ports, protocol) for ports, protocol in wanted)
+
+
+def _publishes(item: Container, ports: range, protocol: str) -> bool:
     return any(
-        port in (str(binding.host_port), str(binding.container_port)) and protocol in ("", binding.protocol)
+        (binding.host_port in ports or binding.container_port in ports) and protocol == binding.protocol
         for binding in item.ports
     )
 
 
-def _exposes(item: Container, text: str) -> bool:
-    port, _, protocol = text.partition("/")
-    return f"{port}/{protocol or 'tcp'}" in item.config.exposed_ports or _publishes(item, text)
+def _exposes(item: Container, ports: range, protocol: str) -> bool:
+    for text in item.config.exposed_ports:
+        port, _, kind = text.partition("/")
+        if int(port) in ports and (kind or "tcp") == protocol:
+            return True
+    return _publishes(item, ports, protocol)
 
 
 def _health(item: Container, text: str) -> bool:
@@ -179,9 +210,6 @@ _MATCHERS: Mapping[str, Callable[[Container, str], bool]] = {
     "name": _name_matches,
     "status": lambda item, text: item.state.status.value == text,
     "network": _on_network,
-    "publish": _publishes,
-    "expose": _exposes,
     "health": _health,
-    "is-task": lambda item, text: text == "false",
     "volume": lambda item, text: any(text in (mount.source, mount.target) for mount in item.config.mounts),
 }

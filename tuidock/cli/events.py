@@ -18,17 +18,19 @@ if TYPE_CHECKING:
 __all__ = ["command", "event_document", "event_line"]
 
 _PAUSE = 0.05
-_FILTERS = ("action", "container", "event", "image", "label", "network", "type", "volume")
+_FILTERS = ("action", "container", "event", "image", "label", "network", "scope", "type", "volume")
 
 
 def event_document(event: Event) -> dict[str, object]:
-    """docker's fields."""
+    """docker's fields; "from" is a container's image."""
+    image = {"from": event.attributes["image"]} if "image" in event.attributes else {}
     return {
         "status": event.action,
         "id": event.actor,
+        **image,
         "Type": event.type,
         "Action": event.action,
-        "Actor": {"ID": event.actor, "Attributes": dict(event.attributes)},
+        "Actor": {"ID": event.actor, "Attributes": dict(sorted(event.attributes.items()))},
         "scope": "local",
         "time": event.time // 1_000_000_000,
         "timeNano": event.time,
@@ -40,7 +42,8 @@ def event_line(event: Event) -> str:
     seconds, rest = divmod(event.time, 1_000_000_000)
     local = time.localtime(seconds)
     zone = time.strftime("%z", local)
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", local) + f".{rest:09d}{zone[:3]}:{zone[3:]}"
+    offset = "Z" if zone == "+0000" else f"{zone[:3]}:{zone[3:]}"
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", local) + f".{rest:09d}{offset}"
     attributes = ", ".join(f"{name}={value}" for name, value in sorted(event.attributes.items()))
     text = f"{stamp} {event.type} {event.action} {event.actor}"
     return f"{text} ({attributes})" if attributes else text
@@ -106,7 +109,10 @@ def _matches(event: Event, wanted: Mapping[str, Sequence[str]]) -> bool:
     for key, values in wanted.items():
         if key == "type" and event.type not in values:
             return False
-        if key in ("event", "action") and event.action.partition(":")[0] not in values:
+        named = (event.action, event.action.partition(":")[0])
+        if key in ("event", "action") and not any(value in named for value in values):
+            return False
+        if key == "scope" and "local" not in values:
             return False
         if key == "label" and not matches_labels(event.attributes, values):
             return False

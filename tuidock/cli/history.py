@@ -16,7 +16,7 @@ def _listing(truncate: bool, human: bool) -> Listing[tuple[str, HistoryEntry]]:
     columns: list[Column[tuple[str, HistoryEntry]]] = [
         Column("ID", "IMAGE", lambda row: (output.short_id(row[0]) if truncate else row[0]) or "<missing>"),
         Column("CreatedSince", "CREATED", lambda row: output.ago(row[1].created_at)),
-        Column("CreatedAt", "CREATED AT", lambda row: output.timestamp_rfc3339(row[1].created_at)),
+        Column("CreatedAt", "CREATED AT", lambda row: _moment(row[1].created_at)),
         Column("CreatedBy", "CREATED BY", lambda row: _created_by(row[1], truncate)),
         Column("Size", "SIZE", lambda row: output.decimal_size(row[1].size) if human else str(row[1].size)),
         Column("Comment", "COMMENT", lambda row: row[1].comment),
@@ -27,6 +27,11 @@ def _listing(truncate: bool, human: bool) -> Listing[tuple[str, HistoryEntry]]:
         shown=("ID", created, "CreatedBy", "Size", "Comment"),
         quiet=lambda row: (output.short_id(row[0]) if truncate else row[0]) or "<missing>",
     )
+
+
+def _moment(created_at: int) -> str:
+    """docker's: whole seconds."""
+    return output.timestamp_rfc3339(created_at).partition(".")[0] + "Z"
 
 
 def _created_by(entry: HistoryEntry, truncate: bool) -> str:

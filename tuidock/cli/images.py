@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import click
 
 from tuidock.cli import output
 from tuidock.cli.command import Invocation, declare, pass_invocation
-from tuidock.cli.listing import Column, Listing, matches_labels, parse_filters
+from tuidock.cli.listing import Column, Listing, is_older, matches_labels, one_flag, parse_filters
 
 if TYPE_CHECKING:
     from runtime.engine import Engine
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "image_listing"]
 
-_FILTERS = ("before", "dangling", "label", "reference", "since")
+_FILTERS = ("before", "dangling", "label", "reference", "since", "until")
 
 
 def image_listing(
@@ -96,12 +97,15 @@ def _select(engine: Engine, items: Sequence[ImageSummary], filters: Sequence[str
     wanted = parse_filters(filters, _FILTERS)
     tests: list[Callable[[ImageSummary], bool]] = []
     if "dangling" in wanted:
-        dangling = wanted["dangling"][-1].lower() in ("true", "1", "")
+        dangling = one_flag("dangling", wanted["dangling"])
         tests.append(lambda item: (item.tag == "<none>") is dangling)
     if "reference" in wanted:
         tests.append(lambda item: any(_is_named(item, text) for text in wanted["reference"]))
     if "label" in wanted:
         tests.append(lambda item: matches_labels(engine.images.get(item.id).config.labels, wanted["label"]))
+    if "until" in wanted:
+        now = time.time_ns()
+        tests.append(lambda item: is_older(item.created_at, wanted["until"], now))
     for text in wanted.get("since", ()):
         tests.append(_created(engine.images.get(text).created_at, True))
     for text in wanted.get("before", ()):

@@ -36,7 +36,7 @@ def _volume(engine: Engine, name: str) -> Document:
 
 def _sized(engine: Engine, name: str) -> Document:
     """With what the container has written, and that together with its image."""
-    from tuidock.cli.system_df import disk_usage
+    from tuidock.cli.disk_usage import disk_usage
 
     document = dict(engine.containers.inspect(name))
     written = disk_usage(str(engine.context.paths.containers / document["Id"] / "upper"))
@@ -71,9 +71,18 @@ def _find(engine: Engine, name: str, kinds: tuple[str, ...], size: bool) -> Docu
 def _inspect(
     engine: Engine, names: tuple[str, ...], kinds: tuple[str, ...], format: str | None, size: bool = False
 ) -> None:
-    from runtime.errors import EngineError
+    from runtime.errors import EngineError, InvalidInput
+    from tuidock.cli.inspect_fields import with_empty_fields
     from tuidock.cli.listing import print_document
+    from tuidock.cli.template import Template
 
+    template: Template | str = format or ""
+    if template not in ("", "json"):
+        try:
+            template = Template(str(format))
+        except InvalidInput as error:
+            report(error)
+            fail(64)
     found: list[Document] = []
     errors: list[EngineError] = []
     for name in names:
@@ -81,8 +90,10 @@ def _inspect(
             found.append(_find(engine, name, kinds, size))
         except EngineError as error:
             errors.append(error)
-    if found or format in (None, "", "json"):
-        print_document(found, format)
+    if isinstance(template, Template):
+        print_document([with_empty_fields(document) for document in found], template)
+    else:
+        print_document(found, template)
     for problem in errors:
         report(problem)
     if errors:
@@ -104,13 +115,18 @@ _format = click.option("-f", "--format", metavar="TEMPLATE", help="Format output
 )
 @_format
 @_size
-@click.option("--type", "kind", type=click.Choice(_KINDS), help="Look for this type of object only")
+@click.option("--type", "kind", metavar="KIND", help="Look for this type of object only")
 @click.argument("names", nargs=-1, required=True)
 @pass_invocation
 def command(
     invocation: Invocation, format: str | None, size: bool, kind: str | None, names: tuple[str, ...]
 ) -> None:
     """Return low-level information on containers, images, networks and volumes."""
+    if kind and kind not in _KINDS:
+        from runtime.errors import InvalidInput
+
+        known = ", ".join(f'"{name}"' for name in _KINDS)
+        raise InvalidInput(f'unknown type: "{kind}": must be one of {known}', subject=kind)
     _inspect(invocation.engine, names, (kind,) if kind else _KINDS, format, size)
 
 

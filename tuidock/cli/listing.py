@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import click
 
 from runtime.errors import InvalidInput
 from tuidock.cli.output import emit, table
 from tuidock.cli.template import Template
 from tuidock.cli.template_functions import to_json
 
-__all__ = ["Column", "Listing", "matches_labels", "parse_filters", "print_document"]
+__all__ = [
+    "Column",
+    "Listing",
+    "is_older",
+    "matches_labels",
+    "one_flag",
+    "parse_filters",
+    "print_document",
+    "unescape",
+]
 
 T = TypeVar("T")
 
@@ -49,15 +61,15 @@ class Listing(Generic[T]):
             return [table([column.title for column in shown], rows)]
         assert format is not None
         if format == "json":
-            return [to_json(self._row(item)) for item in items]
+            return [to_json(dict(sorted(self._row(item).items()))) for item in items]
         if format.startswith("table"):
             return self._table(items, format.removeprefix("table").strip())
-        template = Template(_unescape(format))
+        template = Template(unescape(format))
         return [template.render(self._row(item)) for item in items]
 
     def _table(self, items: Iterable[T], text: str) -> list[str]:
         """Cells of a table template are apart by tabs (a lone ``\\t`` in the user's words)."""
-        text = _unescape(text)
+        text = unescape(text)
         template = Template(text)
         titles = {column.key: column.title for column in self.columns}
         header = template.header(titles).split("\t")
@@ -71,18 +83,27 @@ class Listing(Generic[T]):
         return next(column for column in self.columns if column.key == key)
 
 
-def _unescape(text: str) -> str:
-    return text.replace("\\t", "\t").replace("\\n", "\n")
+def unescape(text: str) -> str:
+    """A user's ``\\t`` and ``\\n`` outside of actions; inside, a string's escapes are the template's own."""
+    parts = re.split(r"(\{\{.*?\}\})", text, flags=re.DOTALL)
+    return "".join(
+        part if number % 2 else part.replace("\\t", "\t").replace("\\n", "\n")
+        for number, part in enumerate(parts)
+    )
 
 
 def parse_filters(items: Sequence[str], known: Sequence[str]) -> dict[str, list[str]]:
-    """``--filter KEY=VALUE``: the values of each key. Raises InvalidInput."""
+    """``--filter KEY=VALUE``: the values of each key. Raises InvalidInput, and UsageError without "="."""
     found: dict[str, list[str]] = {}
     for item in items:
         key, equals, value = item.partition("=")
         key = key.strip().lower()
-        if not equals and key not in known:
-            raise InvalidInput(f"invalid filter {item!r}", hint="give KEY=VALUE", subject=item)
+        if not equals:
+            raise click.UsageError(
+                f'invalid argument "{item}" for "-f, --filter" flag:'
+                " bad format of filter (expected name=value)",
+                click.get_current_context(silent=True),
+            )
         if key not in known:
             raise InvalidInput(
                 f"invalid filter {key!r}", hint=f"known filters: {', '.join(known)}", subject=item
@@ -100,16 +121,30 @@ def matches_labels(labels: Mapping[str, str], wanted: Iterable[str]) -> bool:
     return True
 
 
-def print_document(documents: Sequence[Mapping[str, object]], format: str | None) -> None:
-    """``inspect``: a JSON array, or the template's text for each document."""
+def one_flag(key: str, values: Sequence[str]) -> bool:
+    """A filter that is true or false. Raises InvalidInput."""
+    words = {value.lower() for value in values}
+    if words <= {"true", "1", "t"} or words <= {"false", "0", "f"}:
+        return not words.isdisjoint({"true", "1", "t"})
+    shown = " ".join(values)
+    raise InvalidInput(f"invalid filter '{key}=[{shown}]'", hint=f"{key}=true or {key}=false", subject=shown)
+
+
+def is_older(moment: int, values: Sequence[str], now: int) -> bool:
+    """``until=TIME``: created before every one of them. Raises InvalidInput."""
+    from runtime.model.parse import parse_time
+
+    return all(moment < parse_time(value, now) for value in values)
+
+
+def print_document(documents: Sequence[Mapping[str, object]], template: Template | str) -> None:
+    """``inspect``: the template's text for each document, or (for "" and "json") a JSON array."""
     import json
 
-    if format in (None, ""):
-        emit(json.dumps(list(documents), indent=4, ensure_ascii=False))
-    elif format == "json":
-        emit(to_json(list(documents)))
-    else:
-        assert format is not None
-        template = Template(_unescape(format))
+    if isinstance(template, Template):
         for document in documents:
             emit(template.render(document))
+    elif template == "json":
+        emit(to_json(list(documents)))
+    else:
+        emit(json.dumps(list(documents), indent=4, ensure_ascii=False))

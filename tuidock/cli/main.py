@@ -109,7 +109,10 @@ def _usage_error(error: click.UsageError) -> int:
     path = error.ctx.command_path if error.ctx is not None else "tuidock"
     hint, code = f"see '{path} --help'", _USAGE_ERROR
     if isinstance(error, click.NoSuchOption):
-        message = f"unknown flag: {error.option_name}"
+        name = error.option_name
+        message = f"unknown flag: {name}"
+        if not name.startswith("--"):
+            message = f"unknown shorthand flag: {name[1:2]!r} in {name}"
         if error.possibilities:
             hint = f"did you mean {_nearest(error)}? {hint}"
     elif isinstance(error, click.MissingParameter) and isinstance(error.param, click.Argument):
@@ -128,12 +131,26 @@ def _usage_error(error: click.UsageError) -> int:
     elif isinstance(error, click.BadOptionUsage) and "requires an argument" in error.message:
         message = f"flag needs an argument: {error.option_name}"
     elif error.message.startswith("Got unexpected extra argument"):
-        message = f"'{path}' accepts fewer arguments: {error.message[0].lower()}{error.message[1:]}"
-        code = 1
+        message, code = f"'{path}' {_arguments_taken(error.ctx)}", 1
+    elif isinstance(error, click.BadParameter) and isinstance(error.param, click.Option):
+        long = next((name for name in error.param.opts if name.startswith("--")), "")
+        names = [name for name in error.param.opts if not name.startswith("--")] + [long]
+        flag = ", ".join(filter(None, names))
+        message = f'invalid argument for "{flag}" flag: {error.message.rstrip(".")}'
     else:
         message = error.format_message().rstrip(".")
     sys.stderr.write(f"tuidock: {message}\nhint: {hint}\n")
     return code
+
+
+def _arguments_taken(ctx: click.Context | None) -> str:
+    """docker's words for too many arguments."""
+    arguments = [param for param in ctx.command.params if isinstance(param, click.Argument)] if ctx else []
+    if not arguments:
+        return "accepts no arguments"
+    exact = all(argument.required for argument in arguments)
+    count = len(arguments)
+    return f"requires {'exactly' if exact else 'at most'} {count} argument{'s' if count > 1 else ''}"
 
 
 def _nearest(error: click.NoSuchOption) -> str:

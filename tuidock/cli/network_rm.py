@@ -6,6 +6,7 @@ import click
 
 from runtime.errors import NotFound
 from tuidock.cli.command import Invocation, declare, each, pass_invocation
+from tuidock.cli.output import emit
 
 __all__ = ["command"]
 
@@ -28,7 +29,9 @@ def command(invocation: Invocation, force: bool, networks: tuple[str, ...]) -> N
         try:
             engine.networks.remove(name)
         except NotFound:
-            if not force:
-                raise
+            if force:
+                return
+            raise
+        emit(name)
 
-    each(networks, remove)
+    each(networks, remove, echo=False)

@@ -38,11 +38,11 @@ def emit(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, narrowest: int = _NARROWEST) -> str:
     """Columns as docker's tabwriter aligns them: at least 10 wide, 3 spaces apart, the last one unpadded."""
     lines = [list(header), *(list(row) for row in rows)]
     widths = [
-        max(_NARROWEST, *(display_width(line[column]) + _PADDING for line in lines))
+        max(narrowest, *(display_width(line[column]) + _PADDING for line in lines))
         for column in range(len(header))
     ]
     out = []
@@ -149,8 +149,8 @@ def familiar(reference: str) -> str:
 
 
 def command_text(argv: Sequence[str], *, truncate: bool = True) -> str:
-    """The COMMAND column: in quotes, 20 characters at most."""
-    text = " ".join(argv)
+    """The COMMAND column: in quotes, 20 characters at most; arguments with spaces in quotes of their own."""
+    text = " ".join([*argv[:1], *(f"'{word}'" if " " in word else word for word in argv[1:])])
     text = ellipsis(text, 20) if truncate else text
     return '"' + re.sub(r"[\x00-\x1f\x7f\\\"]", _escape, text) + '"'
 

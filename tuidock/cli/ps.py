@@ -60,6 +60,9 @@ def command(
         items = items[:1]
     elif last > 0:
         items = items[:last]
+    if quiet and format is not None:
+        click.echo("WARNING: Ignoring custom format, because both --format and --quiet are set.", err=True)
+        format = None
     wants_size = size or (format is not None and ".Size" in format)
     listing = container_listing(truncate=not no_trunc, size=_sizes(engine) if wants_size else None)
     listing.print(items, format=format, quiet=quiet)
@@ -67,8 +70,8 @@ def command(
 
 def _sizes(engine: Engine) -> Callable[[Container], str]:
     """docker's SIZE: what the container wrote, and with its image."""
+    from tuidock.cli.disk_usage import disk_usage
     from tuidock.cli.output import decimal_size
-    from tuidock.cli.system_df import disk_usage
 
     images = {image.id: image.size for image in engine.images.list(all=True)}
     containers = engine.context.paths.containers

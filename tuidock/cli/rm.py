@@ -24,4 +24,8 @@ __all__ = ["command"]
 def command(invocation: Invocation, force: bool, volumes: bool, containers: tuple[str, ...]) -> None:
     """Remove one or more containers."""
     engine = invocation.engine
-    each(containers, lambda name: engine.containers.remove(name, force=force, volumes=volumes))
+    each(
+        containers,
+        lambda name: engine.containers.remove(name, force=force, volumes=volumes),
+        forgive=force,
+    )

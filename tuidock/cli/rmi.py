@@ -30,4 +30,4 @@ def command(invocation: Invocation, force: bool, no_prune: bool, images: tuple[s
             for word, value in row.items():
                 emit(f"{word}: {value}")
 
-    each(images, remove, echo=False)
+    each(images, remove, echo=False, forgive=force)

@@ -32,6 +32,8 @@ class Usage:
     name: str
     now: ContainerStats | None
     before: ContainerStats | None = None
+    asked: str = ""
+    """The name on the command line, which docker's ``.Container`` repeats."""
 
     @property
     def cpu_percent(self) -> float:
@@ -53,15 +55,15 @@ def stats_listing(*, truncate: bool = True) -> Listing[Usage]:
         return item.id[:12] if truncate else item.id
 
     columns: list[Column[Usage]] = [
-        Column("Container", "CONTAINER", identifier),
+        Column("Container", "CONTAINER", lambda item: item.asked or identifier(item)),
         Column("ID", "CONTAINER ID", identifier),
         Column("Name", "NAME", lambda item: item.name),
-        Column("CPUPerc", "CPU %", lambda item: f"{item.cpu_percent:.2f}%" if item.now else "--"),
+        Column("CPUPerc", "CPU %", lambda item: f"{item.cpu_percent:.2f}%"),
         Column("MemUsage", "MEM USAGE / LIMIT", _memory),
-        Column("MemPerc", "MEM %", lambda item: f"{item.memory_percent:.2f}%" if item.now else "--"),
+        Column("MemPerc", "MEM %", lambda item: f"{item.memory_percent:.2f}%"),
         Column("NetIO", "NET I/O", _network),
         Column("BlockIO", "BLOCK I/O", _block),
-        Column("PIDs", "PIDS", lambda item: str(item.now.pids) if item.now else "--"),
+        Column("PIDs", "PIDS", lambda item: str(item.now.pids) if item.now else "0"),
     ]
     shown = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs")
     return Listing(columns=columns, shown=shown, quiet=identifier)
@@ -69,19 +71,19 @@ def stats_listing(*, truncate: bool = True) -> Listing[Usage]:
 
 def _memory(item: Usage) -> str:
     if item.now is None:
-        return "-- / --"
+        return "0B / 0B"
     return f"{binary_size(item.now.memory_usage)} / {binary_size(item.now.memory_limit)}"
 
 
 def _network(item: Usage) -> str:
     if item.now is None:
-        return "--"
+        return "0B / 0B"
     return f"{decimal_size(item.now.network_rx)} / {decimal_size(item.now.network_tx)}"
 
 
 def _block(item: Usage) -> str:
     if item.now is None:
-        return "--"
+        return "0B / 0B"
     return f"{decimal_size(item.now.block_read)} / {decimal_size(item.now.block_write)}"
 
 
@@ -161,10 +163,11 @@ def _usages(
 ) -> list[Usage]:
     """In the order that was asked for; else newest first."""
     if names:
-        items = [engine.containers.get(name) for name in names]
+        pairs = [(name, engine.containers.get(name)) for name in names]
     else:
-        items = [item for item in engine.containers.list(all=show_all) if show_all or item.id in now]
-    return [Usage(item.id, item.name, now.get(item.id), before.get(item.id)) for item in items]
+        known = engine.containers.list(all=show_all)
+        pairs = [("", item) for item in known if show_all or item.id in now]
+    return [Usage(item.id, item.name, now.get(item.id), before.get(item.id), name) for name, item in pairs]
 
 
 def _draw(lines: Sequence[str]) -> None:

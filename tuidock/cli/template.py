@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runtime.errors import InvalidInput
-from tuidock.cli.template_functions import FUNCTIONS, go_text, truth
+from tuidock.cli.template_functions import FUNCTIONS, Nil, go_text, truth
 
 __all__ = ["Template"]
 
-_ACTION = re.compile(r"\{\{(- )?(.*?)( -)?\}\}", re.DOTALL)
+_DEEPEST = 50
+"""Blocks or parentheses within each other; recursion over more would not end well."""
+_ACTION = re.compile(r"\{\{(-\s)?(.*?)(\s-)?\}\}", re.DOTALL)
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:[^"\\\n]|\\.)*"|`[^`]*`|'(?:[^'\\]|\\.)+')|(?P<number>-?[0-9]+(?:\.[0-9]+)?)
     |(?P<variable>\$\w*)|(?P<field>\.\w+)|(?P<dot>\.)|(?P<word>[A-Za-z_]\w*)|(?P<mark>:=|[=|(),]))""",
@@ -51,6 +54,8 @@ class _Call:
 class _Pipe:
     calls: tuple[_Call, ...]
     names: tuple[str, ...] = ()
+    assigns: bool = False
+    """``=`` instead of ``:=``: the variable exists already, perhaps in a block around this one."""
 
 
 @dataclass
@@ -74,7 +79,7 @@ class Template:
 
     def render(self, data: object) -> str:
         out: list[str] = []
-        _execute(self._nodes, data, {"$": data}, out)
+        _execute(self._nodes, data, ChainMap({"$": data}), out)
         return "".join(out)
 
     def header(self, titles: Mapping[str, str]) -> str:
@@ -102,6 +107,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._parts = list(_split(text))
         self._place = 0
+        self._depth = 0
 
     def parse(self) -> list[_Node]:
         nodes, end = self._nodes()
@@ -129,6 +135,9 @@ class _Parser:
         return nodes, ""
 
     def _block(self, kind: str, text: str) -> _Block:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise _wrong("blocks are nested too deeply")
         block = _Block(kind, _Expression(text).pipe_to_end())
         block.body, end = self._nodes()
         if end.startswith("else"):
@@ -138,10 +147,12 @@ class _Parser:
                 if word not in ("if", "with"):
                     raise _wrong(f"unexpected {rest!r} in else")
                 block.otherwise = [self._block(word, condition)]
+                self._depth -= 1
                 return block
             block.otherwise, end = self._nodes()
         if end != "end":
             raise _wrong("unexpected EOF")
+        self._depth -= 1
         return block
 
 
@@ -178,6 +189,7 @@ class _Expression:
             self._tokens.append((kind, match[kind], glued and position > 0))
             position = match.end()
         self._place = 0
+        self._depth = 0
 
     def _peek(self) -> tuple[str, str, bool]:
         return self._tokens[self._place] if self._place < len(self._tokens) else ("end", "", False)
@@ -195,24 +207,24 @@ class _Expression:
         return pipe
 
     def _pipe(self) -> _Pipe:
-        names = self._declared()
+        names, assigns = self._declared()
         calls = [self._call()]
         while self._peek()[:2] == ("mark", "|"):
             self._next()
             calls.append(self._call())
-        return _Pipe(tuple(calls), names)
+        return _Pipe(tuple(calls), names, assigns)
 
-    def _declared(self) -> tuple[str, ...]:
+    def _declared(self) -> tuple[tuple[str, ...], bool]:
         start, names = self._place, []
         while self._peek()[0] == "variable":
             names.append(self._next()[1])
             kind, text, _ = self._next()
             if kind == "mark" and text in (":=", "="):
-                return tuple(names)
+                return tuple(names), text == "="
             if (kind, text) != ("mark", ","):
                 break
         self._place = start
-        return ()
+        return (), False
 
     def _call(self) -> _Call:
         kind, text, _ = self._peek()
@@ -249,7 +261,11 @@ class _Expression:
         if kind == "variable":
             return _Chain(text, tuple(self._fields()))
         if (kind, text) == ("mark", "("):
+            self._depth += 1
+            if self._depth > _DEEPEST:
+                raise _wrong("parentheses are nested too deeply")
             inner = self._pipe()
+            self._depth -= 1
             if self._next()[:2] != ("mark", ")"):
                 raise _wrong("unclosed left paren")
             return _Chain(inner, tuple(self._fields()))
@@ -272,7 +288,7 @@ def _unquote(text: str) -> str:
         raise _wrong(f"invalid string {text}") from None
 
 
-Scope = dict[str, object]
+Scope = ChainMap[str, object]
 
 
 def _execute(nodes: Sequence[_Node], dot: object, scope: Scope, out: list[str]) -> None:
@@ -282,18 +298,30 @@ def _execute(nodes: Sequence[_Node], dot: object, scope: Scope, out: list[str]) 
         elif isinstance(node, _Pipe):
             value = _value(node, dot, scope)
             if node.names:
-                scope[node.names[0]] = value
+                _set(scope, node, value)
             else:
                 out.append(go_text(value))
         elif node.kind == "range":
             _range(node, dot, scope, out)
         else:
             value = _value(node.pipe, dot, scope)
-            inner = dict(scope)
+            inner = scope.new_child()
             if node.pipe.names:
-                inner[node.pipe.names[0]] = value
+                _set(inner, node.pipe, value)
             chosen = node.body if truth(value) else node.otherwise
             _execute(chosen, value if node.kind == "with" and truth(value) else dot, inner, out)
+
+
+def _set(scope: Scope, pipe: _Pipe, value: object) -> None:
+    """Declare a variable in this block, or change it where it was declared."""
+    name = pipe.names[0]
+    if not pipe.assigns:
+        scope[name] = value
+        return
+    holder = next((level for level in scope.maps if name in level), None)
+    if holder is None:
+        raise _wrong(f"undefined variable {name!r}")
+    holder[name] = value
 
 
 def _range(block: _Block, dot: object, scope: Scope, out: list[str]) -> None:
@@ -305,14 +333,14 @@ def _range(block: _Block, dot: object, scope: Scope, out: list[str]) -> None:
         pairs = list(enumerate(value))
     elif isinstance(value, int) and not isinstance(value, bool):
         pairs = [(number, number) for number in range(value)]
-    elif value is None:
+    elif value is None or isinstance(value, Nil):
         pairs = []
     else:
         raise _wrong(f"range can't iterate over {go_text(value)}")
     if not pairs:
-        _execute(block.otherwise, dot, dict(scope), out)
+        _execute(block.otherwise, dot, scope.new_child(), out)
     for key, item in pairs:
-        inner = dict(scope)
+        inner = scope.new_child()
         names = block.pipe.names
         if len(names) == 2:
             inner[names[0]], inner[names[1]] = key, item
@@ -393,6 +421,8 @@ def _member(value: object, name: str) -> object:
         return None
     if value is None:
         return None
+    if isinstance(value, Nil):
+        raise _wrong(f"nil pointer evaluating .{name}")
     raise _wrong(f"can't evaluate field {name} in {go_text(value)!r}")
 
 

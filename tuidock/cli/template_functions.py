@@ -6,7 +6,32 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
-__all__ = ["FUNCTIONS", "go_text", "truth"]
+__all__ = ["ABSENT", "FUNCTIONS", "NIL", "NIL_LIST", "NIL_MAP", "Nil", "go_text", "to_json", "truth"]
+
+
+class Nil:
+    """Go's nil pointer: false, "<nil>" as text, null in JSON."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class _Absent(Nil):
+    """Nil, and left out of JSON (Go's omitempty)."""
+
+
+class _NilList(list[object]):
+    """Go's nil slice: an empty list that is null in JSON."""
+
+
+class _NilMap(dict[str, object]):
+    """Go's nil map: an empty map that is null in JSON."""
+
+
+NIL = Nil()
+ABSENT = _Absent()
+NIL_LIST = _NilList()
+NIL_MAP = _NilMap()
 
 
 def truth(value: object) -> bool:
@@ -18,6 +43,8 @@ def go_text(value: object) -> str:
     """As fmt.Print shows it: [a b], map[k:v], true, <no value>."""
     if value is None:
         return "<no value>"
+    if isinstance(value, Nil):
+        return "<nil>"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
@@ -33,10 +60,40 @@ def _inner(value: object) -> str:
 
 def to_json(value: object) -> str:
     """Compact, as Go writes it; methods of a row are left out."""
-    if isinstance(value, Mapping):
-        value = {key: item for key, item in value.items() if not callable(item)}
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, (Nil, _NilList, _NilMap)):
+        return None
+    if isinstance(value, Mapping):
+        return {
+            str(key): _plain(item) for key, item in value.items() if not callable(item) and item is not ABSENT
+        }
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _html(*values: object) -> str:
+    text = "".join(go_text(value) for value in values)
+    for char, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&#34;"), ("'", "&#39;")):
+        text = text.replace(char, entity)
+    return text
+
+
+def _js(*values: object) -> str:
+    text = "".join(go_text(value) for value in values).replace("\\", "\\\\")
+    for char, escaped in (("'", "\\'"), ('"', '\\"'), ("<", "\\u003C"), (">", "\\u003E"), ("&", "\\u0026")):
+        text = text.replace(char, escaped)
+    return text.replace("=", "\\u003D").replace("\n", "\\u000A").replace("\t", "\\u0009")
+
+
+def _urlquery(*values: object) -> str:
+    from urllib.parse import quote_plus
+
+    return quote_plus("".join(go_text(value) for value in values))
 
 
 def _join(values: object, separator: str) -> str:
@@ -141,6 +198,9 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "index": _index,
     "slice": _slice,
     "len": _length,
+    "html": _html,
+    "js": _js,
+    "urlquery": _urlquery,
     "not": lambda value: not truth(value),
     "eq": lambda left, *rights: any(left == right for right in rights),
     "ne": lambda left, right: left != right,

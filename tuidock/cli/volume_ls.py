@@ -8,7 +8,7 @@ import click
 
 from runtime.model.volume import Volume
 from tuidock.cli.command import Invocation, declare, pass_invocation
-from tuidock.cli.listing import Column, Listing, matches_labels, parse_filters
+from tuidock.cli.listing import Column, Listing, matches_labels, one_flag, parse_filters
 
 if TYPE_CHECKING:
     from runtime.engine import Engine
@@ -24,6 +24,10 @@ def volume_listing() -> Listing[Volume]:
         Column("Scope", "SCOPE", lambda item: "local"),
         Column("Labels", "LABELS", lambda item: ",".join(f"{k}={v}" for k, v in sorted(item.labels.items()))),
         Column("Size", "SIZE", lambda item: "N/A"),
+        Column("Links", "LINKS", lambda item: "N/A"),
+        Column("Status", "STATUS", lambda item: "N/A"),
+        Column("Availability", "AVAILABILITY", lambda item: "N/A"),
+        Column("Group", "GROUP", lambda item: "N/A"),
     ]
     return Listing(
         columns=columns,
@@ -64,7 +68,7 @@ def command(invocation: Invocation, filters: tuple[str, ...], format: str | None
     wanted = parse_filters(filters, ("dangling", "driver", "label", "name"))
     items = engine.volumes.list()
     if "dangling" in wanted:
-        dangling, used = wanted["dangling"][-1].lower() in ("true", "1"), _used(engine)
+        dangling, used = one_flag("dangling", wanted["dangling"]), _used(engine)
         items = [item for item in items if (item.name not in used) is dangling]
     if "name" in wanted:
         items = [item for item in items if any(text in item.name for text in wanted["name"])]

@@ -22,10 +22,10 @@ __all__ = ["command"]
 def command(target: Target, services: tuple[str, ...]) -> None:
     """Display the running processes."""
     from tuidock.cli.output import emit, table
-    from tuidock.cli.top import COLUMNS
 
     for container in target.containers(services):
         if container.state.status.value == "running":
-            rows = target.engine.containers.top(container.id)
+            rows = target.engine.containers.top(container.id, tell=True)
             emit(container.name)
-            emit(table(COLUMNS, [[row.get(column, "") for column in COLUMNS] for row in rows]) + "\n")
+            if rows:
+                emit(table(list(rows[0]), [list(row.values()) for row in rows]) + "\n")
