@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from runtime.containers.inspect_host_config import bindings, host_config
 from runtime.containers.list import get_container
 from runtime.context import Context
 from runtime.errors import NotFound
-from runtime.model.container import Container, ContainerStatus, Mount, MountType, PortBinding
+from runtime.model.container import Container, ContainerConfig, ContainerStatus, Endpoint, Mount, MountType
 
 __all__ = ["inspect", "rfc3339"]
 
@@ -46,11 +47,11 @@ def inspect(ctx: Context, reference: str) -> dict[str, Any]:
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": None,
-        "HostConfig": _host_config(container),
+        "HostConfig": host_config(container),
         "GraphDriver": {"Name": "overlay2", "Data": _graph(ctx, container)},
         "Mounts": [_mount(ctx, mount) for mount in config.mounts],
         "Config": _config(container),
-        "NetworkSettings": _network(container),
+        "NetworkSettings": _network(ctx, container),
         "Warnings": list(container.state.warnings),
     }
 
@@ -77,82 +78,6 @@ def _state(container: Container) -> dict[str, Any]:
             "Log": [{**entry, "ExitCode": int(entry.get("ExitCode", "0"))} for entry in state.health.log],
         }
     return document
-
-
-def _bindings(ports: tuple[PortBinding, ...]) -> dict[str, list[dict[str, str]]]:
-    found: dict[str, list[dict[str, str]]] = {}
-    for port in ports:
-        entry = {"HostIp": port.host_ip, "HostPort": str(port.host_port) if port.host_port else ""}
-        found.setdefault(f"{port.container_port}/{port.protocol}", []).append(entry)
-    return found
-
-
-def _host_config(container: Container) -> dict[str, Any]:
-    from runtime.containers import spec
-
-    config, resources = container.config, container.config.resources
-    return {
-        "Binds": [
-            f"{mount.source}:{mount.target}{':ro' if mount.read_only else ''}"
-            for mount in config.mounts
-            if mount.type is not MountType.TMPFS
-        ],
-        "LogConfig": {
-            "Type": config.log_options.get("driver", "json-file"),
-            "Config": {key: value for key, value in config.log_options.items() if key != "driver"},
-        },
-        "NetworkMode": config.network_mode or "bridge",
-        "PortBindings": _bindings(config.ports),
-        "RestartPolicy": {"Name": config.restart.name.value, "MaximumRetryCount": config.restart.max_retries},
-        "AutoRemove": config.auto_remove,
-        "CapAdd": list(config.cap_add) or None,
-        "CapDrop": list(config.cap_drop) or None,
-        "Dns": list(config.dns),
-        "DnsOptions": list(config.dns_options),
-        "DnsSearch": list(config.dns_search),
-        "ExtraHosts": list(config.extra_hosts) or None,
-        "GroupAdd": list(config.group_add) or None,
-        "IpcMode": config.ipc_mode or "private",
-        "OomScoreAdj": config.oom_score_adj,
-        "PidMode": config.pid_mode,
-        "Privileged": config.privileged,
-        "ReadonlyRootfs": config.read_only,
-        "SecurityOpt": list(config.security_opt) or None,
-        "MaskedPaths": spec.masked_paths(config),
-        "ReadonlyPaths": spec.readonly_paths(config),
-        "UTSMode": config.uts_mode,
-        "ShmSize": config.shm_size,
-        "Sysctls": dict(config.sysctls),
-        "Init": config.init,
-        "CpuShares": resources.cpu_shares or 0,
-        "Memory": resources.memory or 0,
-        "NanoCpus": round((resources.cpus or 0) * 1_000_000_000),
-        "CgroupParent": config.cgroup_parent,
-        "BlkioWeight": resources.blkio_weight or 0,
-        "CpuPeriod": resources.cpu_period or 0,
-        "CpuQuota": resources.cpu_quota or 0,
-        "CpusetCpus": resources.cpuset_cpus or "",
-        "CpusetMems": resources.cpuset_mems or "",
-        "BlkioWeightDevice": list(resources.blkio_weight_device) or None,
-        "BlkioDeviceReadBps": list(resources.device_read_bps) or None,
-        "BlkioDeviceWriteBps": list(resources.device_write_bps) or None,
-        "BlkioDeviceReadIOps": list(resources.device_read_iops) or None,
-        "BlkioDeviceWriteIOps": list(resources.device_write_iops) or None,
-        "Annotations": dict(config.annotations) or None,
-        "CgroupnsMode": config.cgroupns_mode or "private",
-        "DeviceCgroupRules": list(config.device_cgroup_rules) or None,
-        "Links": list(config.links) or None,
-        "MemorySwappiness": resources.memory_swappiness,
-        "VolumesFrom": list(config.volumes_from) or None,
-        "Devices": list(config.devices),
-        "MemoryReservation": resources.memory_reservation or 0,
-        "MemorySwap": resources.memory_swap
-        if resources.memory_swap is not None
-        else (resources.memory or 0) * 2,
-        "OomKillDisable": resources.oom_kill_disable,
-        "PidsLimit": resources.pids_limit,
-        "Ulimits": list(config.ulimits),
-    }
 
 
 def _graph(ctx: Context, container: Container) -> dict[str, str]:
@@ -216,9 +141,11 @@ def _config(container: Container) -> dict[str, Any]:
         "WorkingDir": config.working_dir,
         "Entrypoint": list(config.entrypoint) or None,
         "Labels": dict(config.labels),
+        "OnBuild": None,
         "StopSignal": config.stop_signal,
-        "StopTimeout": config.stop_timeout,
     }
+    if config.stop_timeout != ContainerConfig(image="").stop_timeout:
+        document["StopTimeout"] = config.stop_timeout
     if config.healthcheck is not None:
         check = config.healthcheck
         document["Healthcheck"] = {
@@ -232,30 +159,47 @@ def _config(container: Container) -> dict[str, Any]:
     return document
 
 
-def _network(container: Container) -> dict[str, Any]:
-    networks = {
-        endpoint.network_name: {
-            "Aliases": list(endpoint.aliases) or None,
-            "NetworkID": endpoint.network_id,
-            "EndpointID": endpoint.host_interface,
-            "Gateway": endpoint.gateway,
-            "IPAddress": endpoint.ipv4_address,
-            "IPPrefixLen": endpoint.prefix_length,
-            "IPv6Gateway": "",
-            "GlobalIPv6Address": "",
-            "GlobalIPv6PrefixLen": 0,
-            "MacAddress": endpoint.mac_address,
-        }
-        for endpoint in container.endpoints
-    }
+def _network(ctx: Context, container: Container) -> dict[str, Any]:
+    networks = {endpoint.network_name: _endpoint(endpoint) for endpoint in container.endpoints}
+    mode = container.config.network_mode
+    if mode in ("none", "host"):
+        from runtime.network.list import get_network
+
+        nowhere = Endpoint(get_network(ctx, mode).id, mode, "", 0, "", "")
+        networks[mode] = _endpoint(nowhere)
     first = next((item for item in container.endpoints if item.network_name == "bridge"), None)
     return {
         "Bridge": "",
+        "SandboxID": container.id if container.state.pid else "",
         "SandboxKey": f"/proc/{container.state.pid}/ns/net" if container.state.pid else "",
-        "Ports": _bindings(container.ports),
+        "Ports": bindings(container.ports),
+        "EndpointID": first.host_interface if first else "",
         "Gateway": first.gateway if first else "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
         "IPAddress": first.ipv4_address if first else "",
         "IPPrefixLen": first.prefix_length if first else 0,
+        "IPv6Gateway": "",
         "MacAddress": first.mac_address if first else "",
         "Networks": networks,
+    }
+
+
+def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "IPAMConfig": None,
+        "Links": None,
+        "Aliases": list(endpoint.aliases) or None,
+        "MacAddress": endpoint.mac_address,
+        "DriverOpts": None,
+        "GwPriority": 0,
+        "NetworkID": endpoint.network_id,
+        "EndpointID": endpoint.host_interface,
+        "Gateway": endpoint.gateway,
+        "IPAddress": endpoint.ipv4_address,
+        "IPPrefixLen": endpoint.prefix_length,
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "DNSNames": list(endpoint.aliases) or None,
     }

@@ -12,7 +12,7 @@ from runtime.errors import InvalidInput
 
 __all__ = ["parse_cpus", "parse_duration", "parse_size", "parse_time"]
 
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgtp]?)i?b?", re.IGNORECASE | re.ASCII)
+_SIZE = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?) ?([kmgtp]?)i?b?", re.IGNORECASE | re.ASCII)
 _SHIFT = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
 _LARGEST = (1 << 63) - 1
 
@@ -27,7 +27,7 @@ _UNITS = {
     "h": 3_600_000_000_000,
 }
 _LONG_UNITS = {"d": 86_400_000_000_000, "w": 604_800_000_000_000}
-_TERM = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([a-zµμ]+)", re.ASCII)
+_TERM = re.compile(r"([0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})([a-zµμ]+)", re.ASCII)
 
 _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"

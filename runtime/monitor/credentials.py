@@ -23,6 +23,7 @@ __all__ = ["Refused", "User", "apply", "change_directory", "find_program", "reso
 
 _MAX_ACCOUNT_FILE = 4 << 20
 _MAX_ID = 0xFFFFFFFE
+_ID_DIGITS = 20
 _RLIMITS = {
     getattr(resource, name): name.removeprefix("RLIMIT_").lower()
     for name in dir(resource)
@@ -77,16 +78,20 @@ def _account_lines(path: str) -> list[list[str]]:
     return [line.split(":") for line in data.decode("utf-8", "surrogateescape").splitlines()]
 
 
+def _is_id(text: str) -> bool:
+    """Decimal and short enough for int(), which refuses thousands of digits."""
+    return text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS
+
+
 def _number(text: str, what: str) -> int | None:
     """A decimal id, None for a name. Raises Refused for 0x0 and for what is too large (2**32-1)."""
     if not text.isascii() or not text.isdigit():
         if text[:1].isdigit() and text[1:2] in ("x", "X", "o", "b"):
             raise Refused(f"{what} {text!r} is not a decimal number")
         return None
-    value = int(text)
-    if value > _MAX_ID:
-        raise Refused(f"{what} {text} is out of range (0 to {_MAX_ID})")
-    return value
+    if not _is_id(text) or int(text) > _MAX_ID:
+        raise Refused(f"{what} {text[:_ID_DIGITS]} is out of range (0 to {_MAX_ID})")
+    return int(text)
 
 
 def resolve_user(spec: str, extra_groups: list[str]) -> User:
@@ -97,7 +102,7 @@ def resolve_user(spec: str, extra_groups: list[str]) -> User:
     gid, home, login = 0, "/", name
     found = uid is not None
     for fields in _account_lines("/etc/passwd"):
-        if len(fields) < 6 or not fields[2].isdigit() or not fields[3].isdigit():
+        if len(fields) < 6 or not _is_id(fields[2]) or not _is_id(fields[3]):
             continue
         if (uid is None and fields[0] == name) or (uid is not None and int(fields[2]) == uid):
             entry_uid, entry_gid = _number(fields[2], "user"), _number(fields[3], "group")
@@ -106,7 +111,7 @@ def resolve_user(spec: str, extra_groups: list[str]) -> User:
     if not found or uid is None:
         raise Refused(f"unable to find user {name}: no matching entries in passwd file")
     groups = _account_lines("/etc/group") if group_name or extra_groups or name else []
-    by_name = {f[0]: f for f in groups if len(f) >= 3 and f[2].isdigit()}
+    by_name = {f[0]: f for f in groups if len(f) >= 3 and _is_id(f[2])}
     supplementary: list[int] = []
     if separator and group_name:
         number = _number(group_name, "group")

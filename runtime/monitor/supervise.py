@@ -279,7 +279,13 @@ class Monitor:
         self.thaw()
         self.signal(number)
         if timeout >= 0:
-            self.loop.after("kill", timeout, self._kill_all)
+            self.loop.after("kill", timeout, self._kill_after_stop)
+
+    def _kill_after_stop(self) -> None:
+        """The time to end by itself is over: docker tells of this signal too."""
+        told = [("kill", {"signal": str(int(signal.SIGKILL))})]
+        record.in_child(record.update, self.plan["db"], self.plan["id"], {}, told)
+        self._kill_all()
 
     def kill(self) -> None:
         self.manual_stop = True

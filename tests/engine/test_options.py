@@ -171,7 +171,7 @@ def test_block_weights_are_held_or_warned_about(engine: Engine, busybox: str) ->
     start(engine, "weight", *arguments)
     document = engine.containers.inspect("weight")
     host = document["HostConfig"]
-    assert (host["BlkioWeight"], host["BlkioWeightDevice"]) == (300, [f"{DISK}:200"])
+    assert (host["BlkioWeight"], host["BlkioWeightDevice"]) == (300, [{"Path": DISK, "Weight": 200}])
     held = list(Path("/sys/fs/cgroup").glob(f"**/{document['Id']}/*weight*"))
     assert held or [text for text in document["Warnings"] if "block I/O weight" in text]
 

@@ -102,6 +102,16 @@ def _join(values: object, separator: str) -> str:
     return separator.join(go_text(value) for value in values)
 
 
+def _print(*values: object) -> str:
+    """fmt.Sprint: a space between operands of which neither is a string."""
+    text = ""
+    for place, value in enumerate(values):
+        if place and not isinstance(value, str) and not isinstance(values[place - 1], str):
+            text += " "
+        text += go_text(value)
+    return text
+
+
 def _title(text: object) -> str:
     return re.sub(r"(^|\s)(\w)", lambda match: match[1] + match[2].upper(), go_text(text))
 
@@ -192,7 +202,7 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "title": _title,
     "pad": _pad,
     "truncate": _truncate,
-    "print": lambda *values: "".join(go_text(value) for value in values),
+    "print": _print,
     "println": lambda *values: " ".join(go_text(value) for value in values) + "\n",
     "printf": _printf,
     "index": _index,
