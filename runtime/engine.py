@@ -483,6 +483,12 @@ class Images(_Verbs):
 
         return remove(self._context, reference, force=force, prune=prune)
 
+    def layer_sizes(self) -> dict[str, dict[str, int]]:
+        """Image id to {diff id: bytes} of its layers, lowest first."""
+        from runtime.images.list import layer_sizes
+
+        return layer_sizes(self._context)
+
     def history(self, reference: str) -> Image:
         """The image with its ``history`` sizes filled in."""
         from runtime.images.list import get_image
@@ -694,7 +700,7 @@ class Volumes(_Verbs):
         labels: Mapping[str, str] | None = None,
         options: Mapping[str, str] | None = None,
     ) -> Volume:
-        """``options`` are docker's local driver's: type, device and o. Raises InvalidInput, Conflict."""
+        """``options`` are docker's local driver's: type, device and o. Raises InvalidInput."""
         from runtime.volumes.volumes import create
 
         return create(self._context, name, labels=labels, options=options)

@@ -99,7 +99,17 @@ def _volumes(ctx: Context, tx: Transaction, config: ContainerConfig) -> None:
         if mount.type is MountType.VOLUME:
             from runtime.volumes import volumes
 
-            volumes.ensure(ctx, tx, mount.source)
+            volumes.ensure(
+                ctx,
+                tx,
+                mount.source,
+                labels=_pairs(mount.volume_labels),
+                options=_pairs(mount.driver_options),
+            )
+
+
+def _pairs(items: tuple[str, ...]) -> dict[str, str]:
+    return {name: value for name, _, value in (item.partition("=") for item in items)}
 
 
 def with_settings(config: ContainerConfig, settings: Config) -> ContainerConfig:

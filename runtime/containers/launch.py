@@ -182,6 +182,8 @@ class Launch:
             lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
             raise Failed(f"the container's monitor died{': ' + lines[-1] if lines else ''}") from error
         if reply["op"] == "failed":
+            if reply["message"].startswith("unable to find "):
+                raise Failed(reply["message"])  # docker's 125 for a user of the configuration
             raise start_error(reply["code"], reply["message"])
         assert reply["op"] == wanted, reply
         return reply, self._buffer.take_fds()

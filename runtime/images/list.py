@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runtime.context import Context
     from runtime.store.database import Database, Transaction
 
-__all__ = ["find_image_id", "get_image", "list_images", "load_image"]
+__all__ = ["find_image_id", "get_image", "layer_sizes", "list_images", "load_image"]
 
 _documents: dict[str, ConfigDocument] = {}
 _MAX_DOCUMENTS = 256
@@ -145,3 +145,12 @@ def _with_sizes(ctx: Context, image: Image) -> tuple[HistoryEntry, ...]:
     return tuple(
         entry if entry.empty_layer else replace(entry, size=next(remaining, 0)) for entry in image.history
     )
+
+
+def layer_sizes(ctx: Context) -> dict[str, dict[str, int]]:
+    """Image id to the size of each of its layers, lowest first. A layer is kept once for all that have it."""
+    known = {row.diff_id: row.size for row in rows.all_layers(ctx.db)}
+    return {
+        image.id: {diff_id: known.get(diff_id, 0) for diff_id in image.layers}
+        for image in rows.all_images(ctx.db)
+    }

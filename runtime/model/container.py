@@ -70,6 +70,9 @@ class Mount:
     """A bind's submounts: "" or "enabled", "disabled", "writable", "readonly" (docker's bind-recursive)."""
     subpath: str = ""
     """The part of a volume that is mounted; "" is all of it."""
+    driver_options: tuple[str, ...] = ()
+    volume_labels: tuple[str, ...] = ()
+    """Of both "NAME=VALUE", for a volume that the mount makes."""
     inherited: bool = False
     """From ``--volumes-from``: its anonymous volume belongs to the other container."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from runtime.errors import InvalidInput
@@ -130,6 +131,7 @@ def parse_mount(text: str) -> Mount:
     except csv.Error as error:
         raise wrong(str(error)) from None
     values: dict[str, str] = {}
+    lists: dict[str, list[str]] = {"volume-opt": [], "volume-label": []}
     for item in rows[0] if rows else ():
         key, equals, value = item.strip().partition("=")
         name = _MOUNT_KEYS.get(key.lower())
@@ -137,10 +139,17 @@ def parse_mount(text: str) -> Mount:
             raise wrong(f"unknown key {key!r}" if key else "a key is empty")
         if not equals and name not in _MOUNT_FLAGS:
             raise wrong(f"{key} needs a value")
-        if name in values:
+        if name in lists:
+            if not value.partition("=")[0]:
+                raise wrong(f"{key} is NAME=VALUE")
+            lists[name].append(value)
+        elif name in values:
             raise wrong(f"{key} is given twice")
         values[name] = value if equals else "true"
-    return _mount(values, wrong)
+    mount = _mount(values, wrong)
+    return replace(
+        mount, driver_options=tuple(lists["volume-opt"]), volume_labels=tuple(lists["volume-label"])
+    )
 
 
 _MOUNT_KEYS = {
@@ -160,6 +169,8 @@ _MOUNT_KEYS = {
     "volume-nocopy": "volume-nocopy",
     "volume-subpath": "volume-subpath",
     "volume-driver": "volume-driver",
+    "volume-opt": "volume-opt",
+    "volume-label": "volume-label",
     "tmpfs-size": "tmpfs-size",
     "tmpfs-mode": "tmpfs-mode",
 }

@@ -25,7 +25,7 @@ def filesystem_of(options: Mapping[str, str]) -> Filesystem | None:
     for name in options:
         if name not in _KNOWN:
             raise InvalidInput(
-                f"invalid volume option: {name!r}",
+                f'invalid option: "{name}"',
                 hint="the local driver knows type, device and o",
                 subject=name,
             )
@@ -38,11 +38,9 @@ def filesystem_of(options: Mapping[str, str]) -> Filesystem | None:
             "the volume option 'size' needs quotas of xfs, which are not used here",
             hint="for a tmpfs the size is an option of its own: o=size=100m",
         )
-    if not device and not kind and flags:
-        raise InvalidInput("missing device in volume options", hint="give type=, device= and o=")
-    if not device or not kind:
-        missing = "device" if not device else "type"
-        raise InvalidInput(f"missing {missing} in volume options", hint="give both type= and device=")
+    for name in ("device", "type"):
+        if not options.get(name):
+            raise InvalidInput(f'missing required option: "{name}"', hint="give both type= and device=")
     if kind in _NETWORKED:
         raise InvalidInput(
             f"volumes of type {kind} are not supported: the mount would hang with its server",

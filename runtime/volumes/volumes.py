@@ -32,8 +32,7 @@ def create(
     labels: Mapping[str, str] | None = None,
     options: Mapping[str, str] | None = None,
 ) -> Volume:
-    """An existing volume of that name is returned, as docker does. Raises InvalidInput, and Conflict when it
-    exists with other ``options``."""
+    """An existing volume of that name is returned as it is, as docker does. Raises InvalidInput."""
     chosen = name or secrets.token_hex(32)
     with ctx.db.write() as tx:
         ensure(ctx, tx, chosen, labels=labels, options=options, anonymous=name is None)
@@ -50,7 +49,7 @@ def ensure(
     anonymous: bool | None = None,
 ) -> None:
     """Its row and directory, unless they exist; a name of 64 hex digits counts as anonymous. Raises
-    InvalidInput, and Conflict when it exists with other ``options``."""
+    InvalidInput."""
     if not _NAME.fullmatch(name) or len(name) > 255:
         raise InvalidInput(
             f"volume name {name!r} is invalid, only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
@@ -58,14 +57,7 @@ def ensure(
             subject=name,
         )
     filesystem_of(options or {})
-    known = tx.row("SELECT options FROM volume WHERE name = ?", (name,))
-    if known is not None and options and json.loads(known[0]) != dict(options):
-        raise Conflict(
-            f"volume {name} already exists but with different options",
-            hint=f"remove it first: tuidock volume rm {name}",
-            subject=name,
-        )
-    if known is None:
+    if tx.row("SELECT 1 FROM volume WHERE name = ?", (name,)) is None:
         unnamed = bool(_ANONYMOUS.fullmatch(name)) if anonymous is None else anonymous
         tx.execute(
             "INSERT INTO volume (name, created_at, anonymous, labels, options) VALUES (?, ?, ?, ?, ?)",

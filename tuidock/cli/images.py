@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runtime.errors import InvalidInput
 from tuidock.cli import output
 from tuidock.cli.command import Invocation, declare, pass_invocation
 from tuidock.cli.listing import Column, Listing, is_older, matches_labels, one_flag, parse_filters
@@ -51,7 +52,7 @@ def image_listing(
 @declare(
     "images",
     usage="[OPTIONS] [REPOSITORY[:TAG]]",
-    examples=["tuidock images", "tuidock images -q base", "tuidock images --filter dangling=true"],
+    examples=["tuidock images", "tuidock images -q base", "tuidock images --tree"],
 )
 @click.option(
     "-a", "--all", "show_all", is_flag=True, help="Show all images (default hides intermediate images)"
@@ -63,6 +64,7 @@ def image_listing(
 )
 @click.option("--no-trunc", is_flag=True, help="Don't truncate output")
 @click.option("-q", "--quiet", is_flag=True, help="Only show image IDs")
+@click.option("--tree", is_flag=True, help="List the layers of all images as a tree, with what they share")
 @click.argument("repository", required=False)
 @pass_invocation
 def command(
@@ -73,14 +75,23 @@ def command(
     format: str | None,
     no_trunc: bool,
     quiet: bool,
+    tree: bool,
     repository: str | None,
 ) -> None:
     """List images."""
+    for flag, given in (("quiet", quiet), ("digests", digests), ("format", format), ("no-trunc", no_trunc)):
+        if tree and given:
+            raise InvalidInput(f"--{flag} is not supported with --tree", hint="leave one of them out")
     engine = invocation.engine
     items = engine.images.list(all=show_all)
     if repository is not None:
         items = [item for item in items if _is_named(item, repository)]
     items = _select(engine, items, filters)
+    if tree:
+        from tuidock.cli.image_tree import tree_table
+
+        output.emit(tree_table(items, engine.images.layer_sizes()))
+        return
     if quiet:
         items = list({item.id: item for item in items}.values())
     image_listing(truncate=not no_trunc, digests=digests).print(items, format=format, quiet=quiet)
