@@ -1,4 +1,4 @@
-"""What docker's verbs tell and take, on the real kernel: events, filters of prune, options of ps and volumes."""
+"""What docker's verbs tell and take, on the real kernel: events, filters, options of ps and of volumes."""
 
 from __future__ import annotations
 
