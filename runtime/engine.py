@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from runtime.containers.diff import Change
     from runtime.containers.logs import LogEntry, LogFollower, LogWatch
     from runtime.containers.session import Session
+    from runtime.errors import EngineError
     from runtime.images.registry.pull import Pulled
     from runtime.images.registry.push import Pushed
     from runtime.images.registry.search import SearchResult
     from runtime.model.container import Container, ContainerConfig, Resources, RestartPolicy
     from runtime.model.event import CancelEvent, Event, ProgressCallback
+    from runtime.model.finding import Finding
     from runtime.model.image import Image, ImageSummary
     from runtime.model.network import Network
     from runtime.model.selection import Selection
@@ -53,6 +55,9 @@ class Engine:
 
     @cached_property
     def images(self) -> Images:
+        from runtime.images.sweep import sweep
+
+        sweep(self.context)
         return Images(self.context)
 
     @cached_property
@@ -61,10 +66,16 @@ class Engine:
 
     @cached_property
     def networks(self) -> Networks:
+        from runtime.network.sweep import mend
+
+        mend(self.context)
         return Networks(self.context)
 
     @cached_property
     def volumes(self) -> Volumes:
+        from runtime.volumes.sweep import sweep
+
+        sweep(self.context)
         return Volumes(self.context)
 
     @cached_property
@@ -980,12 +991,18 @@ class System(_Verbs):
 
         return info(self._context)
 
-    def reconcile(self) -> list[str]:
-        """Mend what a crash left: statuses, links, addresses, rules, cgroups. What was done, in words."""
-        from runtime.build.sweep import sweep
-        from runtime.containers.reconcile import reconcile
+    def check(self, *, repair: bool = False) -> builtins.list[Finding]:
+        """Everything that is not as the database says: statuses, directories, images, links, rules, groups.
+        With ``repair`` it is mended. Reads every layer, so it takes its time."""
+        from runtime.services.check import check
 
-        return [*reconcile(self._context), *sweep(self._context)]
+        return check(self._context, repair=repair)
+
+    def boot(self) -> tuple[builtins.list[Container], builtins.list[tuple[Container, EngineError]]]:
+        """After the machine has come up: start what its restart policy wants running. (started, failed)."""
+        from runtime.services.boot import boot
+
+        return boot(self._context)
 
     def release(self) -> bool:
         """Give back what this root holds of the kernel (bridges, firewall rules, cgroups) when no container

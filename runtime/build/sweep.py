@@ -5,14 +5,20 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from pathlib import Path
 
 from runtime.context import Context
 from runtime.images.leases import is_abandoned
 from runtime.kernel.tree import remove_tree
 
-__all__ = ["sweep"]
+__all__ = ["abandoned", "sweep"]
 
 _DIGESTS_KEPT = 30 * 86400
+
+
+def abandoned(ctx: Context) -> list[Path]:
+    """What builds that are dead had in the making."""
+    return [path for path in sorted(ctx.paths.build.iterdir()) if is_abandoned(path.name)]
 
 
 def sweep(ctx: Context) -> list[str]:
@@ -20,13 +26,12 @@ def sweep(ctx: Context) -> list[str]:
     for a month. What was done, in words."""
     done: list[str] = []
     if ctx.db.row("SELECT 1 FROM container WHERE internal = 1 LIMIT 1"):
-        from runtime.containers.reconcile import reconcile
+        from runtime.containers.reconcile import remove_dead_builds
 
-        done += reconcile(ctx)
-    for path in sorted(ctx.paths.build.iterdir()):
-        if is_abandoned(path.name):
-            remove_tree(path)
-            done.append(f"removed what a build left half-made: {path.name}")
+        done += remove_dead_builds(ctx)
+    for path in abandoned(ctx):
+        remove_tree(path)
+        done.append(f"removed what a build left half-made: {path.name}")
     locks = ctx.paths.build / "locks"
     for path in sorted(locks.iterdir()) if locks.is_dir() else []:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)

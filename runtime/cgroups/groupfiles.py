@@ -21,12 +21,16 @@ __all__ = [
     "read",
     "remove_directories",
     "remove_empty",
+    "remove_made",
     "signal_all",
     "wait_until",
     "write",
 ]
 
 _SIGKILL = 9
+_MADE = "trusted.tuidock"
+"""The attribute (xattr(7); cgroup directories have them since Linux 3.7) of a group that was made because
+something below it was wanted, and that goes when nothing is."""
 
 
 def read(path: str) -> str:
@@ -96,6 +100,8 @@ def make_directories(root: str, path: str) -> list[str]:
                     made.append(current)
                 except FileExistsError:
                     continue
+            for directory in made:
+                _mark(directory)
             return made
         except FileNotFoundError:
             if attempt == 19:
@@ -170,6 +176,29 @@ def remove_directories(directory: str) -> None:
 
     if not wait_until(gone, 2.0):
         raise SyscallError("rmdir", directory, last)
+
+
+def _mark(directory: str) -> None:
+    try:
+        os.setxattr(directory, _MADE, b"1")
+    except OSError:  # then it stays when it is empty
+        pass
+
+
+def remove_made(root: str, path: str) -> None:
+    """rmdir(2) from ``root + path`` upwards, as long as the groups are empty and were made by
+    :func:`make_directories`."""
+    parts = [part for part in path.split("/") if part]
+    while parts:
+        directory = "/".join([root, *parts])
+        try:
+            os.getxattr(directory, _MADE)
+            os.rmdir(directory)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return
+        parts.pop()
 
 
 def remove_empty(root: str, path: str) -> None:

@@ -228,6 +228,11 @@ class LegacyBackend:
         for root in self._hierarchies:
             groupfiles.remove_directories(f"{root}{path}")
 
+    def remove_made_parents(self, path: str) -> None:
+        """See the package."""
+        for root in self._hierarchies:
+            groupfiles.remove_made(root, path.rpartition("/")[0])
+
     def remove_empty_parents(self, path: str) -> None:
         """See the package."""
         for root in self._hierarchies:

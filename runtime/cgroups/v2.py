@@ -172,6 +172,10 @@ class UnifiedBackend:
         """See the package."""
         groupfiles.remove_directories(self._root + path)
 
+    def remove_made_parents(self, path: str) -> None:
+        """See the package."""
+        groupfiles.remove_made(self._root, path.rpartition("/")[0])
+
     def remove_empty_parents(self, path: str) -> None:
         """See the package."""
         groupfiles.remove_empty(self._root, path.rpartition("/")[0])

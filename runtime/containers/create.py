@@ -6,11 +6,13 @@ import os
 import re
 import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from runtime.config import Config
 from runtime.containers import checks, names, seccomp, spec
+from runtime.containers.trace import tracing
 from runtime.context import Context
 from runtime.errors import Conflict, InvalidInput, NotFound
 from runtime.kernel.tree import remove_tree
@@ -35,28 +37,52 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
 def create(ctx: Context, config: ContainerConfig, *, name: str | None = None) -> Container:
     """Raises NotFound (image, network), Conflict (name), InvalidInput."""
+    from runtime.images.leases import lease
     from runtime.images.list import get_image
 
-    image = get_image(ctx, config.image)
-    merged = merge(with_settings(checks.inherit_volumes(ctx, config), ctx.config), image.config)
-    return insert(ctx, merged, image_id=image.id, layers=image.layers, name=name)
+    with lease(ctx):  # the image's layers are not collected until our row names them
+        image = get_image(ctx, config.image)
+        merged = merge(with_settings(checks.inherit_volumes(ctx, config), ctx.config), image.config)
+        return insert(ctx, merged, image_id=image.id, layers=image.layers, name=name)
 
 
 def insert(
-    ctx: Context, config: ContainerConfig, *, image_id: str, layers: tuple[str, ...], name: str | None = None
+    ctx: Context,
+    config: ContainerConfig,
+    *,
+    image_id: str,
+    layers: tuple[str, ...],
+    name: str | None = None,
+    prepare: Callable[[Path], None] | None = None,
 ) -> Container:
-    """The checked container's row and directory; ``config`` is complete."""
+    """The checked container's row and directory; ``config`` is complete. ``prepare`` is called with the
+    directory before there is a row."""
     container_id = os.urandom(32).hex()
     config = _checked(ctx, config, container_id)
     if name is not None and not _NAME.fullmatch(name):
         raise InvalidInput(
             f"invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", subject=name
         )
+    with tracing(ctx, container_id):
+        return _insert(ctx, config, container_id, image_id, layers, name, prepare)
+
+
+def _insert(
+    ctx: Context,
+    config: ContainerConfig,
+    container_id: str,
+    image_id: str,
+    layers: tuple[str, ...],
+    name: str | None,
+    prepare: Callable[[Path], None] | None,
+) -> Container:
     directory = ctx.paths.container(container_id)
     directory.mkdir(mode=0o700)
     try:
         for part in ("upper", "work", "rootfs"):
             (directory / part).mkdir(mode=0o755)
+        if prepare is not None:
+            prepare(directory)
         while True:
             container = Container(
                 id=container_id,

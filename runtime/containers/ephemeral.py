@@ -72,10 +72,14 @@ def run_ephemeral(
         log_options={"driver": "none"},
         internal=True,
     )
-    container = create.insert(ctx, config, image_id="", layers=tuple(layers))
+    owners: list[int] = []
+
+    def own(directory: Path) -> None:
+        owners.append(os.open(directory / "owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        fcntl.flock(owners[0], fcntl.LOCK_EX)
+
+    container = create.insert(ctx, config, image_id="", layers=tuple(layers), prepare=own)
     directory = ctx.paths.container(container.id)
-    owner = os.open(directory / "owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(owner, fcntl.LOCK_EX)
     try:
         with turn(ctx, container.id):
             session = start_container(
@@ -100,7 +104,7 @@ def run_ephemeral(
             else:
                 _until_idle(ctx, container.id)
                 erase(ctx, current, volumes=True)
-        os.close(owner)
+        os.close(owners[0])
 
 
 def _follow(

@@ -8,18 +8,21 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from runtime import cgroups
 from runtime.containers.cgroup_path import cgroup_path
 from runtime.containers.control import monitor_pid, turn
+from runtime.containers.trace import claim, tracing
 from runtime.context import Context
 from runtime.errors import EngineError
 from runtime.kernel.tree import remove_tree
 from runtime.model.container import Container, ContainerStatus
 from runtime.store import containers as store
 
-__all__ = ["end_group", "reconcile", "repair", "settle", "settle_by_id"]
+__all__ = [
+    "end_group", "owner_alive", "remove_dead_builds", "remove_group", "remove_stray", "remove_unknown",
+    "repair", "settle", "settle_by_id", "settle_leftover",
+]  # fmt: skip
 
 
 def settle_by_id(ctx: Context, container_id: str) -> None:
@@ -42,35 +45,63 @@ def repair(ctx: Context) -> None:
     seen = {entry.name for entry in ctx.paths.run_containers.iterdir()}
     for container_id in alive | seen:
         if not monitor_pid(ctx, container_id):
-            _settle_leftover(ctx, container_id)
+            settle_leftover(ctx, container_id)
     if ctx.db.row("SELECT 1 FROM container WHERE internal = 1 LIMIT 1"):
-        _remove_dead_builds(ctx)
+        remove_dead_builds(ctx)
 
 
-def _remove_dead_builds(ctx: Context) -> list[str]:
+def remove_dead_builds(ctx: Context) -> list[str]:
     """Containers of builds whose process is gone. What was done, in words."""
     from runtime.containers.remove import remove
 
     done = []
     for container in store.all_containers(ctx.db, internal=True):
-        if container.config.internal and not _owner_alive(ctx, container):
+        if container.config.internal and not owner_alive(ctx, container):
             with suppress(EngineError):
                 remove(ctx, container.id, force=True)
                 done.append(f"build step {container.short_id}: removed")
     return done
 
 
-def _settle_leftover(ctx: Context, container_id: str) -> None:
+def settle_leftover(ctx: Context, container_id: str) -> None:
+    if store.get(ctx.db, container_id) is None:
+        remove_unknown(ctx, container_id)
+        return
     with turn(ctx, container_id, wait=False) as mine:
         if not mine or monitor_pid(ctx, container_id):
             return
         current = store.get(ctx.db, container_id)
-        if current is not None and current.state.status.alive:
+        if current is None:
+            return
+        if current.state.status.alive:
             settle(ctx, current)
             return
+        with claim(ctx, container_id) as idle:
+            if not idle:
+                return
+            end_group(ctx, container_id)
+            _give_back(ctx, container_id)
+        if current.config.auto_remove and current.state.status is not ContainerStatus.CREATED:
+            from runtime.containers.remove import erase
+
+            erase(ctx, current, volumes=True)
+        remove_tree(str(ctx.paths.container_run(container_id)))
+
+
+def remove_unknown(ctx: Context, container_id: str) -> bool:
+    """A run directory without a row: its container was being made, or was being removed. True when it is gone
+    now, False while somebody works on it."""
+    from runtime.volumes.sweep import sweep
+
+    with claim(ctx, container_id) as idle:
+        if not idle or store.get(ctx.db, container_id) is not None:
+            return False
         end_group(ctx, container_id)
         _give_back(ctx, container_id)
+        remove_tree(str(ctx.paths.container(container_id)))
+        sweep(ctx)
         remove_tree(str(ctx.paths.container_run(container_id)))
+    return True
 
 
 def end_group(ctx: Context, container_id: str) -> None:
@@ -80,17 +111,17 @@ def end_group(ctx: Context, container_id: str) -> None:
     if backend.exists(group):
         backend.kill(group)
         backend.remove(group)
+        if not group.startswith(f"{ctx.cgroup_parent}/"):
+            backend.remove_made_parents(group)
 
 
 def _give_back(ctx: Context, container_id: str) -> None:
-    """Addresses and ports, with the firewall's rules for them."""
+    """Addresses and ports, with the firewall's rules for them. Rows may have gone and left the rules."""
     from runtime.network import endpoints
 
-    had_ports = ctx.db.row("SELECT 1 FROM port WHERE container_id = ? LIMIT 1", (container_id,))
     with ctx.db.write() as tx:
         endpoints.release(tx, ctx, container_id)
-    if had_ports:
-        endpoints.unpublish(ctx, container_id)
+    endpoints.unpublish(ctx, container_id)
 
 
 def settle(ctx: Context, container: Container) -> None:
@@ -117,52 +148,29 @@ def settle(ctx: Context, container: Container) -> None:
                 image=container.config.image,
                 exitCode=str(code),
             )
-    remove_tree(str(ctx.paths.container_run(container.id)))
     if container.config.auto_remove or container.config.internal:
         from runtime.containers.remove import erase
 
         erase(ctx, container, volumes=True)
+    remove_tree(str(ctx.paths.container_run(container.id)))
 
 
 def _exit_fact(ctx: Context, container: Container) -> tuple[int, bool, int]:
-    """What the monitor wrote before it died, if it is of this run; else it died with its container."""
+    """What the monitor wrote before it died; else it died with its container. Each run begins with taking the
+    last one's file away: times could not tell whose it is, since clocks are set."""
     path = ctx.paths.container(container.id) / "exit"
     with suppress(OSError, ValueError, EOFError, TypeError):
         code, oom_killed, finished = marshal.loads(path.read_bytes())
-        if finished > container.state.started_at:
-            return int(code), bool(oom_killed), int(finished)
+        return int(code), bool(oom_killed), int(finished)
     return 137, False, time.time_ns()
 
 
-def reconcile(ctx: Context) -> list[str]:
-    """Everything of this root that belongs to nothing. What was done, in words."""
-    done = []
-    for container in store.all_containers(ctx.db, internal=True):
-        if container.state.status.alive and not monitor_pid(ctx, container.id):
-            settle_by_id(ctx, container.id)
-            done.append(f"container {container.name}: its monitor was dead; marked as exited")
-    done.extend(_remove_dead_builds(ctx))
-    known = {row[0] for row in ctx.db.rows("SELECT id FROM container")}
-    for parent in (ctx.paths.containers, ctx.paths.run_containers):
-        for directory in parent.iterdir():
-            if directory.name not in known and _is_old(directory) and not monitor_pid(ctx, directory.name):
-                remove_tree(str(directory))
-                done.append(f"directory {directory}: removed")
-    done.extend(_stray_groups(ctx, known))
-    from runtime.images.sweep import sweep as sweep_images
-    from runtime.network.sweep import sweep as sweep_network
-
-    for sweep in (sweep_network, sweep_images):
-        done.extend(sweep(ctx))
-    return done
-
-
-def _owner_alive(ctx: Context, container: Container) -> bool:
+def owner_alive(ctx: Context, container: Container) -> bool:
     """The build that a step belongs to holds a lock on its directory's ``owner`` file."""
     try:
         fd = os.open(ctx.paths.container(container.id) / "owner", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return time.time_ns() - container.created_at < 30_000_000_000
+        return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -172,21 +180,15 @@ def _owner_alive(ctx: Context, container: Container) -> bool:
     return False
 
 
-def _is_old(directory: Path) -> bool:
-    """A create in progress has its directory a moment before its row."""
-    with suppress(OSError):
-        return time.time() - directory.stat().st_ctime > 30
-    return False
-
-
-def _stray_groups(ctx: Context, known: set[str]) -> list[str]:
+def remove_group(group: str) -> None:
+    """A group of nobody, with what still runs in it."""
     backend = cgroups.detect()
-    done = []
-    for name in backend.children(ctx.cgroup_parent):
-        if name in known or name == "monitors":
-            continue
-        group = f"{ctx.cgroup_parent}/{name}"
-        backend.kill(group)
-        backend.remove(group)
-        done.append(f"cgroup {group}: removed")
-    return done
+    backend.kill(group)
+    backend.remove(group)
+
+
+def remove_stray(ctx: Context, container_id: str) -> None:
+    """A container's directory that no row names, unless somebody makes or removes that container now."""
+    with tracing(ctx, container_id):
+        if store.get(ctx.db, container_id) is None:
+            remove_tree(str(ctx.paths.container(container_id)))

@@ -6,13 +6,16 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from runtime.containers.control import monitor_pid, tell_and_wait, turn
+from runtime.containers.trace import tracing
 from runtime.context import Context
 from runtime.errors import Conflict, Failed
 from runtime.kernel.tree import remove_tree
 from runtime.model.container import Container, MountType
 from runtime.store import containers as store
+from runtime.store.database import Transaction
 
 __all__ = ["remove"]
 
@@ -45,13 +48,18 @@ def remove(ctx: Context, reference: str, *, force: bool = False, volumes: bool =
 
 
 def erase(ctx: Context, container: Container, *, volumes: bool = False) -> None:
-    """What is left of a container that does not run; the caller holds its turn."""
-    with ctx.db.write() as tx:
-        if not container.config.internal:
-            tx.event("container", "destroy", container.id, name=container.name, image=container.config.image)
-        store.delete(tx, container.id)
-    with _no_log_is_compressed(ctx, container):
-        for directory in (ctx.paths.container_run(container.id), ctx.paths.container(container.id)):
+    """What is left of a container that does not run; the caller holds its turn. ``volumes``: its anonymous
+    ones go too, but for those that another container mounts."""
+    with tracing(ctx, container.id), _no_log_is_compressed(ctx, container):
+        with ctx.db.write() as tx:
+            if not container.config.internal:
+                image = container.config.image
+                tx.event("container", "destroy", container.id, name=container.name, image=image)
+            store.delete(tx, container.id)
+            gone = [ctx.paths.container(container.id)]
+            if volumes:
+                gone += _forget_volumes(ctx, tx, container)
+        for directory in gone:
             try:
                 remove_tree(str(directory))
             except OSError as error:
@@ -59,15 +67,19 @@ def erase(ctx: Context, container: Container, *, volumes: bool = False) -> None:
                     f"cannot remove {directory}: {error.strerror}",
                     hint="it is removed by the next command that can",
                 ) from error
-    if volumes:
-        from runtime.volumes import volumes as volume_verbs
+        for name in ("lock", "sock"):
+            (ctx.paths.container_run(container.id) / name).unlink(missing_ok=True)
 
-        for mount in container.config.mounts:
-            if mount.type is MountType.VOLUME and len(mount.source) == 64:
-                try:
-                    volume_verbs.remove(ctx, mount.source, force=True)
-                except Conflict:  # another container mounts it too
-                    continue
+
+def _forget_volumes(ctx: Context, tx: Transaction, container: Container) -> list[Path]:
+    from runtime.volumes import volumes as volume_verbs
+
+    used = volume_verbs.users(tx)
+    aside = []
+    for mount in container.config.mounts:
+        if mount.type is MountType.VOLUME and len(mount.source) == 64 and mount.source not in used:
+            aside += volume_verbs.forget(ctx, tx, mount.source)
+    return aside
 
 
 @contextmanager

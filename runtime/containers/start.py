@@ -251,7 +251,6 @@ def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
         mount.source
         for mount in config.mounts
         if mount.type is MountType.VOLUME
-        and not mount.inherited
         and len(mount.source) == 64
         and set(mount.source) <= set("0123456789abcdef")
     ]
@@ -282,9 +281,7 @@ def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
         "health": _health(config.healthcheck, document, program) if config.healthcheck else None,
         "auto_remove": config.auto_remove,
         "anonymous_volumes": anonymous if config.auto_remove else [],
-        "volume_directories": [str(ctx.paths.volumes / name) for name in anonymous]
-        if config.auto_remove
-        else [],
+        "volumes": str(ctx.paths.volumes),
         "log": _log(config, directory),
     }
 

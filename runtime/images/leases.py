@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.kernel.pidfd import start_time
+
 if TYPE_CHECKING:
     from runtime.context import Context
 
 __all__ = ["exclusive_lease", "is_abandoned", "lease", "temporary_name"]
 
-_TEMPORARY = re.compile(r"\.tmp-(\d+)-(\d+)-[0-9a-f]+")
+_TEMPORARY = re.compile(r"\.tmp-(\d+)-(\d+)-([0-9a-f]{8})?[0-9a-f]+")
 
 
 @contextmanager
@@ -53,21 +55,20 @@ def _open(ctx: Context) -> int:
 
 
 def temporary_name() -> str:
-    """A name for a file or directory in the making; it tells which process makes it."""
+    """A name for a file or directory in the making; it tells which process makes it, and in which boot: start
+    times count from there, and a machine that boots as ever gives the same pids at the same times."""
     pid = os.getpid()
-    return f".tmp-{pid}-{_start_time(pid)}-{os.urandom(4).hex()}"
+    return f".tmp-{pid}-{start_time(pid)}-{_boot()}{os.urandom(4).hex()}"
 
 
 def is_abandoned(name: str) -> bool:
     """Is this a temporary name whose process is gone (or its pid somebody else's by now)?"""
     match = _TEMPORARY.fullmatch(name)
-    return match is not None and _start_time(int(match[1])) != int(match[2])
+    if match is None:
+        return False
+    return start_time(int(match[1])) != int(match[2]) or match[3] not in (None, _boot())
 
 
-def _start_time(pid: int) -> int:
-    """Field 22 of /proc/PID/stat (proc(5)), in clock ticks since boot; 0 when there is no such process."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return int(stat.rpartition(b")")[2].split()[19])
+def _boot() -> str:
+    """Eight digits of this boot's id (random(4))."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]

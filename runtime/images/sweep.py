@@ -14,7 +14,19 @@ from runtime.store import images as rows
 if TYPE_CHECKING:
     from runtime.context import Context
 
-__all__ = ["sweep"]
+__all__ = ["leftovers", "sweep"]
+
+
+def leftovers(ctx: Context) -> list[tuple[str, str, str]]:
+    """(kind, name, what is wrong) of everything that :func:`sweep` would remove."""
+    half = "whoever made it is dead"
+    unused = "nothing names it"
+    found = [("half-made layer", name, half) for name in _names(ctx.paths.layers) if is_abandoned(name)]
+    found += [("half-made content", name, half) for name in _names(ctx.paths.content) if is_abandoned(name)]
+    found += [("layer", row.diff_id[7:19], unused) for row in rows.unused_layers(ctx.db)]
+    found += [("content", name[:12], unused) for name in _stray_blobs(ctx)]
+    found += [("layer directory", name, unused) for name in _stray_directories(ctx)]
+    return found
 
 _KEEP_BYTES = 20 << 30
 _KEEP_SECONDS = 7 * 24 * 3600.0

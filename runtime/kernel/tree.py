@@ -38,14 +38,20 @@ def remove_entry(parent: int, name: bytes) -> None:
             raise
     levels: list[tuple[int, bytes, list[bytes]]] = []
     try:
-        fd = os.open(name, _DIRECTORY, dir_fd=parent)
+        try:
+            fd = os.open(name, _DIRECTORY, dir_fd=parent)
+        except FileNotFoundError:
+            return
         levels.append((fd, name, _names(fd)))
         while levels:
             fd, own, names = levels[-1]
             if not names:
                 os.close(fd)
                 levels.pop()
-                os.rmdir(own, dir_fd=levels[-1][0] if levels else parent)
+                try:
+                    os.rmdir(own, dir_fd=levels[-1][0] if levels else parent)
+                except FileNotFoundError:  # another process removes the same tree
+                    pass
                 continue
             child = names.pop()
             try:
@@ -56,7 +62,10 @@ def remove_entry(parent: int, name: bytes) -> None:
                 if len(levels) >= _DEEPEST:
                     levels[0][2].append(_move_up(fd, child, levels[0][0]))
                     continue
-                below = os.open(child, _DIRECTORY, dir_fd=fd)
+                try:
+                    below = os.open(child, _DIRECTORY, dir_fd=fd)
+                except FileNotFoundError:
+                    continue
                 levels.append((below, child, _names(below)))
     finally:
         for fd, _, _ in levels:

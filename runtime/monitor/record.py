@@ -13,6 +13,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from sqlite3 import Connection as _Connection
 
 __all__ = [
     "exit_file",
@@ -20,6 +21,7 @@ __all__ = [
     "health",
     "in_child",
     "removed",
+    "reserve_exit",
     "restarting",
     "running",
     "status",
@@ -75,8 +77,10 @@ def update(
     changes: dict[str, object],
     events: list[tuple[str, dict[str, str]]],
     statements: tuple[tuple[str, tuple[object, ...]], ...] = (),
+    last: Callable[[_Connection], None] | None = None,
 ) -> None:
-    """Set ``changes`` in the state document (its ``status`` also in the column) and add ``events``.
+    """Set ``changes`` in the state document (its ``status`` also in the column) and add ``events``; ``last``
+    is called with the connection before the commit.
 
     JSON values are given as str, int, or :func:`json_text`.
     """
@@ -109,6 +113,8 @@ def update(
             connection.execute(_EVENT, (now, action, _object(attributes), container_id))
         for statement, parameters in statements:
             connection.execute(statement, parameters)
+        if last is not None:
+            last(connection)
         connection.execute("COMMIT")
     finally:
         connection.close()
@@ -202,14 +208,34 @@ def health(database: str, container_id: str, document: dict[str, object], change
     update(database, container_id, {"health": document}, events)
 
 
-def removed(database: str, container_id: str, volumes: list[str]) -> None:
-    """Auto-removal: the rows go, with docker's events."""
+_UNUSED_VOLUME = (
+    "DELETE FROM volume WHERE name = ? AND NOT EXISTS (SELECT 1 FROM container, json_each(config, '$.mounts')"
+    " AS mount WHERE json_extract(mount.value, '$.source') = volume.name)"
+)
+"""Unless another container mounts it too (``--volumes-from``)."""
+
+
+def removed(database: str, container_id: str, volumes: list[str], directory: str) -> list[str]:
+    """Auto-removal: the rows go, with docker's events. The volumes that nobody else mounts go along; returns
+    where they lie now, set aside within ``directory`` (see :mod:`runtime.volumes.volumes`)."""
+    aside: list[str] = []
+
+    def forget_volumes(connection: _Connection) -> None:
+        for name in volumes:
+            if connection.execute(_UNUSED_VOLUME, (name,)).rowcount:
+                place = f"{directory}/.gone-{name}-{os.urandom(4).hex()}"
+                try:
+                    os.rename(f"{directory}/{name}", place)
+                except FileNotFoundError:
+                    continue
+                aside.append(place)
+
     statements: tuple[tuple[str, tuple[object, ...]], ...] = (
         *_release(container_id),
-        *(("DELETE FROM volume WHERE name = ?", (name,)) for name in volumes),
         ("DELETE FROM container WHERE id = ?", (container_id,)),
     )
-    update(database, container_id, {}, [("destroy", {})], statements)
+    update(database, container_id, {}, [("destroy", {})], statements, forget_volumes)
+    return aside
 
 
 def in_child(function: Callable[..., None], *arguments: object) -> None:
@@ -226,10 +252,25 @@ def in_child(function: Callable[..., None], *arguments: object) -> None:
         raise OSError(f"record {function.__name__}: failed")
 
 
+def reserve_exit(directory: str) -> None:
+    """Make room for the exit file while there is some: a disk that is full at the container's end then cannot
+    take its exit code away. What an earlier run left goes."""
+    try:
+        os.unlink(f"{directory}/exit")
+    except FileNotFoundError:
+        pass
+    fd = os.open(f"{directory}/.exit.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, bytes(64))
+    finally:
+        os.close(fd)
+
+
 def exit_file(directory: str, code: int, oom_killed: bool, finished: int) -> None:
-    """The durable fact, by atomic rename, before the database hears of it."""
+    """The durable fact, by atomic rename, before the database hears of it. Written over the reserved bytes;
+    marshal reads no further than its value."""
     temporary = f"{directory}/.exit.new"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.write(fd, marshal.dumps((code, oom_killed, finished)))
     finally:

@@ -45,9 +45,7 @@ class Requests:
 
     def op_kill(self, client: Client, fields: Request) -> None:
         number = fields["signal"]
-        attributes = {"signal": str(number)}
-        plan = self._monitor.plan
-        record.in_child(record.update, plan["db"], plan["id"], {}, [("kill", attributes)])
+        self._monitor.told("kill", {"signal": str(number)})
         if number == signal.SIGKILL:
             client.waiting = True
             self._monitor.kill()
@@ -68,7 +66,11 @@ class Requests:
         if not monitor.paused:
             monitor.cgroup.freeze(monitor.plan["cgroup"])
             monitor.paused = True
-            record.in_child(record.status, monitor.plan["db"], monitor.plan["id"], "paused", "pause")
+            try:
+                record.in_child(record.status, monitor.plan["db"], monitor.plan["id"], "paused", "pause")
+            except OSError:
+                monitor.thaw()
+                raise
             if fields.get("hold"):
                 client.on_gone = self._unpause
         self._ok(client)
@@ -81,7 +83,7 @@ class Requests:
         monitor = self._monitor
         if monitor.paused:
             monitor.thaw()
-            record.in_child(record.status, monitor.plan["db"], monitor.plan["id"], "running", "unpause")
+            monitor.persist(record.status, monitor.plan["db"], monitor.plan["id"], "running", "unpause")
 
     def op_update(self, client: Client, fields: Request) -> None:
         monitor = self._monitor

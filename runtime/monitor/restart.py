@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FIRST_DELAY", "LONGEST_DELAY", "RESET_AFTER", "next_delay", "should_restart"]
+__all__ = ["FIRST_DELAY", "LONGEST_DELAY", "RESET_AFTER", "next_delay", "should_restart", "wanted_at_boot"]
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 60.0
@@ -17,6 +17,12 @@ def should_restart(policy: str, max_retries: int, exit_code: int, count: int, ma
     if policy == "on-failure":
         return exit_code != 0 and (max_retries == 0 or count < max_retries)
     return True
+
+
+def wanted_at_boot(policy: str, max_retries: int, exit_code: int, count: int, manual_stop: bool) -> bool:
+    """Whether a container that has run before is started when the machine comes up: as above, but ``always``
+    means it, also for one that was stopped by hand."""
+    return policy == "always" or should_restart(policy, max_retries, exit_code, count, manual_stop)
 
 
 def next_delay(previous: float, ran_for: float) -> float:

@@ -60,7 +60,7 @@ class Monitor:
         self.paused = False
         self.manual_stop = False
         self.stopped = False
-        self.started = 0
+        self.began = 0.0
         self.restarts = 0
         self.delay = 0.0
         self.oom_before = 0
@@ -99,6 +99,7 @@ class Monitor:
         starter = self.starter
         assert starter is not None
         try:
+            record.reserve_exit(self.plan["dir"])
             warnings = self.cgroup.create(
                 self.plan["cgroup"], self.plan["resources"], self.plan["device_rules"]
             )
@@ -113,7 +114,7 @@ class Monitor:
         if failure is not None:
             self._abandon(failure)
             return False
-        self.started = time.time_ns()
+        self.began = time.monotonic()
         self._tell_starter({"op": "started"})
         if self.plan["attach"]:
             client = self.clients.add(starter)
@@ -228,7 +229,7 @@ class Monitor:
             except ChildProcessError:
                 pass
         self.streams.drain()
-        self.cgroup.remove(self.plan["cgroup"])
+        self._remove_group()
         self.clients.close_listener(self.plan["run"])
         # The run directory stays: if the starter is dead it is the trace of the addresses that it took.
         try:
@@ -274,8 +275,7 @@ class Monitor:
         if not self.pid:
             self._end()
             return
-        told = [("kill", {"signal": str(number)})]
-        record.in_child(record.update, self.plan["db"], self.plan["id"], {}, told)
+        self.told("kill", {"signal": str(number)})
         self.thaw()
         self.signal(number)
         if timeout >= 0:
@@ -306,6 +306,21 @@ class Monitor:
             self.signal(signal.SIGKILL)
         if "pid" not in self.plan["namespaces"] or "pid" in self.plan["join"]:
             self.cgroup.kill(self.plan["cgroup"])
+
+    def told(self, action: str, attributes: dict[str, str]) -> None:
+        """An event, before its deed. A disk that is too full for it must not keep us from the deed."""
+        try:
+            record.in_child(record.update, self.plan["db"], self.plan["id"], {}, [(action, attributes)])
+        except OSError:
+            pass
+
+    def persist(self, function: Callable[..., None], *arguments: object) -> None:
+        """A change of status. A full disk does not take it: try again until it is written or overtaken."""
+        self.loop.cancel("write")
+        try:
+            record.in_child(function, *arguments)
+        except OSError:
+            self.loop.after("write", 1.0, lambda: self.persist(function, *arguments))
 
     def spawn_record(self, function: Callable[..., None], *arguments: object) -> None:
         """Write in a child that nobody waits for; the reaper takes it."""
@@ -354,10 +369,10 @@ class Monitor:
             self.health.end()
         name, most = self.plan["restart"]
         if restart.should_restart(name, most, code, self.restarts, self.manual_stop):
-            self.delay = restart.next_delay(self.delay, (finished - self.started) / 1e9)
+            self.delay = restart.next_delay(self.delay, time.monotonic() - self.began)
             self.restarts += 1
             arguments = (self.plan["db"], self.plan["id"], code, oom_killed, finished, self.restarts)
-            record.in_child(record.restarting, *arguments)
+            self.persist(record.restarting, *arguments)
             self.loop.after("restart", self.delay, self._again)
             return
         self._end(code, oom_killed, finished)
@@ -371,8 +386,8 @@ class Monitor:
         except OSError as problem:
             failure = (125, str(problem))
         if failure is None:
-            self.started = time.time_ns()
-            record.in_child(record.running, self.plan["db"], self.plan["id"], self.pid, self.started)
+            self.began = time.monotonic()
+            self.persist(record.running, self.plan["db"], self.plan["id"], self.pid, time.time_ns())
             if self.health:
                 self.health.begin()
             return
@@ -395,12 +410,10 @@ class Monitor:
             self.streams.log.close()
             compressor = self.streams.log.compressor
             self.streams.log = None
-        record.exit_file(plan["dir"], code, oom_killed, finished)
-        record.exited(
-            plan["db"], plan["id"], code, oom_killed, finished, self.manual_stop, error, self.stopped
-        )
+        self.loop.cancel("write")
+        written = self._record_end(code, oom_killed, finished, error)
         self.cgroup.kill(plan["cgroup"])
-        self.cgroup.remove(plan["cgroup"])
+        self._remove_group()
         for fd in (*self.reserved, *(self.names or ())):
             self.loop.forget(fd)
             os.close(fd)
@@ -412,18 +425,49 @@ class Monitor:
         self.clients.close_listener(plan["run"])
         if plan["ports"]:
             self._settle_firewall()
-        if plan["auto_remove"]:
-            if compressor:
-                os.kill(compressor, signal.SIGKILL)
-                os.waitpid(compressor, 0)
-            record.removed(plan["db"], plan["id"], plan["anonymous_volumes"])
-            for path in plan["volume_directories"]:
-                remove_tree(path)
-            remove_tree(plan["dir"])
-        remove_tree(plan["run"])
+        if plan["auto_remove"] and compressor:
+            os.kill(compressor, signal.SIGKILL)
+            os.waitpid(compressor, 0)
+        # A run directory without a living monitor is what tells the next command to finish what we could not.
+        if written and self._removed():
+            remove_tree(plan["run"])
         os.close(self.lock)
         self.finished = True
         self.clients.finish(code, oom_killed)
+
+    def _remove_group(self) -> None:
+        """And what was made above it for ``--cgroup-parent``."""
+        group, ours = self.plan["cgroup"], self.plan["monitor_cgroup"].rpartition("/")[0]
+        self.cgroup.remove(group)
+        if not group.startswith(ours + "/"):
+            self.cgroup.remove_made_parents(group)
+
+    def _record_end(self, code: int, oom_killed: bool, finished: int, error: str) -> bool:
+        """False when the disk does not take it: whoever looks next finds the exit file and us gone."""
+        plan = self.plan
+        try:
+            record.exit_file(plan["dir"], code, oom_killed, finished)
+            record.exited(
+                plan["db"], plan["id"], code, oom_killed, finished, self.manual_stop, error, self.stopped
+            )
+        except Exception as problem:
+            os.write(2, f"the end could not be written: {problem}\n".encode())
+            return False
+        return True
+
+    def _removed(self) -> bool:
+        """Auto-removal, if it was asked for; False when it did not come to its end."""
+        plan = self.plan
+        if not plan["auto_remove"]:
+            return True
+        try:
+            aside = record.removed(plan["db"], plan["id"], plan["anonymous_volumes"], plan["volumes"])
+            for path in (*aside, plan["dir"]):
+                remove_tree(path)
+        except Exception as problem:
+            os.write(2, f"the container could not be removed: {problem}\n".encode())
+            return False
+        return True
 
     def _watch_names(self) -> None:
         for fd in self.names or ():

@@ -29,7 +29,18 @@ if TYPE_CHECKING:
     from runtime.context import Context
     from runtime.store.database import Database
 
-__all__ = ["Port", "Segment", "exists", "forget", "names_plan", "plan", "settle", "settle_root", "table_name"]
+__all__ = [
+    "Port",
+    "Segment",
+    "exists",
+    "forget",
+    "is_settled",
+    "names_plan",
+    "plan",
+    "settle",
+    "settle_root",
+    "table_name",
+]
 
 ANY = "0.0.0.0"
 
@@ -176,8 +187,7 @@ def settle_root(db: Database, root_id: str, run_directory: str, *, only_existing
         # Held from reading the rows to the kernel's commit: else an older plan could overwrite a newer one.
         fcntl.flock(fd, fcntl.LOCK_EX)
         ruleset = _planned(db, root_id)
-        # An empty chain, named after the plan's checksum, says which plan the kernel has.
-        mark = f"plan-{zlib.crc32(ruleset.text().encode()):08x}"
+        mark = _mark(ruleset)
         with nftables.open_nftables() as netlink:
             if nftables.has_chain(netlink, ruleset.table, mark):
                 return False
@@ -187,6 +197,23 @@ def settle_root(db: Database, root_id: str, run_directory: str, *, only_existing
             return True
     finally:
         os.close(fd)
+
+
+def _mark(ruleset: Ruleset) -> str:
+    """An empty chain, named after the plan's checksum, says which plan the kernel has."""
+    return f"plan-{zlib.crc32(ruleset.text().encode()):08x}"
+
+
+def is_settled(ctx: Context) -> bool:
+    """The kernel has the table that the rows ask for; or none, and no bridge that would need one. Rules that
+    somebody else changed in it do not show. Raises NetlinkError."""
+    ruleset = _planned(ctx.db, ctx.root_id)
+    with nftables.open_nftables() as netlink:
+        if nftables.has_chain(netlink, ruleset.table, _mark(ruleset)):
+            return True
+        if nftables.has_table(netlink, ruleset.table):
+            return False
+    return not ctx.db.row("SELECT 1 FROM endpoint LIMIT 1")
 
 
 def exists(root_id: str) -> bool:

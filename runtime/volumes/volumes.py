@@ -15,13 +15,14 @@ from runtime.context import Context
 from runtime.errors import Conflict, InvalidInput, NotFound
 from runtime.model.selection import Selection
 from runtime.model.volume import Filesystem, Volume
-from runtime.store.database import Transaction
+from runtime.store.database import Database, Transaction
 from runtime.volumes.local_driver import filesystem_of
 
-__all__ = ["create", "ensure", "filesystem", "get", "list_volumes", "prune", "remove", "users"]
+__all__ = ["create", "ensure", "filesystem", "forget", "get", "list_volumes", "prune", "remove", "users"]
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+_GONE = ".gone-"
 _COLUMNS = "name, created_at, anonymous, labels, options"
 
 
@@ -100,10 +101,10 @@ def filesystem(ctx: Context, name: str) -> Filesystem | None:
     return filesystem_of(json.loads(row[0])) if row is not None else None
 
 
-def users(ctx: Context) -> dict[str, list[str]]:
+def users(db: Database | Transaction) -> dict[str, list[str]]:
     """Volume name to the ids of the containers that mount it."""
     found: dict[str, list[str]] = {}
-    for name, container_id in ctx.db.rows(
+    for name, container_id in db.rows(
         "SELECT json_extract(mount.value, '$.source'), container.id"
         " FROM container, json_each(container.config, '$.mounts') AS mount"
         " WHERE json_extract(mount.value, '$.type') = 'volume'"
@@ -120,17 +121,31 @@ def remove(ctx: Context, name: str, *, force: bool = False) -> None:
         if force:
             return
         raise
-    holders = users(ctx).get(name)
-    if holders:
-        raise Conflict(
-            f"volume {name} is in use by container {', '.join(holder[:12] for holder in holders)}",
-            hint="remove the container first",
-            subject=name,
-        )
     with ctx.db.write() as tx:
-        tx.execute("DELETE FROM volume WHERE name = ?", (name,))
-        tx.event("volume", "destroy", name, driver="local")
-    shutil.rmtree(ctx.paths.volumes / name, ignore_errors=True)
+        holders = users(tx).get(name)
+        if holders:
+            raise Conflict(
+                f"volume {name} is in use by container {', '.join(holder[:12] for holder in holders)}",
+                hint="remove the container first",
+                subject=name,
+            )
+        aside = forget(ctx, tx, name)
+    for path in aside:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def forget(ctx: Context, tx: Transaction, name: str) -> list[Path]:
+    """Its row goes, and its directory is set aside under a name that no volume can have, before the commit: a
+    new volume of the name gets a directory of its own. Returns what the caller removes afterwards."""
+    if not tx.execute("DELETE FROM volume WHERE name = ?", (name,)).rowcount:
+        return []
+    tx.event("volume", "destroy", name, driver="local")
+    place = ctx.paths.volumes / f"{_GONE}{name}-{secrets.token_hex(4)}"
+    try:
+        (ctx.paths.volumes / name).rename(place)
+    except FileNotFoundError:
+        return []
+    return [place]
 
 
 def size(path: Path) -> int:
@@ -144,7 +159,7 @@ def size(path: Path) -> int:
 
 def prune(ctx: Context, *, all: bool = False, selection: Selection | None = None) -> tuple[list[str], int]:
     """Remove the anonymous (or all) volumes that nobody mounts; (names, bytes)."""
-    used = users(ctx)
+    used = users(ctx.db)
     removed, freed = [], 0
     for volume in list_volumes(ctx):
         if volume.name in used or not (all or volume.anonymous):

@@ -147,7 +147,7 @@ def test_containers_hold_their_image(fresh_engine: Engine) -> None:
     fresh_engine.images.remove("app", force=True)
     assert layers_of(fresh_engine) == 1, "the container's root file system stays"
     fresh_engine.containers.remove(container.id)
-    fresh_engine.system.reconcile()
+    fresh_engine.system.check(repair=True)
     assert layers_of(fresh_engine) == 0
 
 
@@ -165,7 +165,7 @@ def test_nothing_is_collected_while_somebody_adds(fresh_engine: Engine) -> None:
     with lease(fresh_engine.context):
         fresh_engine.images.remove("app")
         assert layers_of(fresh_engine) == 1
-    fresh_engine.system.reconcile()
+    fresh_engine.system.check(repair=True)
     assert layers_of(fresh_engine) == 0
 
 

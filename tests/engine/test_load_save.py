@@ -316,7 +316,7 @@ def test_broken_archives_leave_nothing(
         fresh_engine.images.load(file if seekable else cast("IO[bytes]", Pipe(data)))
     assert "\n" not in caught.value.message
     assert fresh_engine.images.list() == []
-    fresh_engine.system.reconcile()
+    fresh_engine.system.check(repair=True)
     ctx = fresh_engine.context
     assert os.listdir(ctx.paths.layers) in ([".lock"], [])
     blobs = ctx.paths.content / "blobs/sha256"

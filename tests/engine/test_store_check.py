@@ -122,7 +122,7 @@ def test_a_killed_load_leaves_nothing(fresh_engine: Engine) -> None:
     assert fresh_engine.images.list() == []
     other = Engine(ctx.paths.state, config=Config())
     try:
-        other.system.reconcile()
+        other.system.check(repair=True)
     finally:
         other.close()
     assert os.listdir(ctx.paths.layers) == [".lock"]

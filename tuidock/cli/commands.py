@@ -131,7 +131,8 @@ VOLUME: Modules = {
 }
 
 SYSTEM: Modules = {
-    "check": (f"{_HERE}.system_check", "Mend what a crash left behind and say what was done"),
+    "boot": (f"{_HERE}.system_boot", "Start what the restart policies want after the machine has come up"),
+    "check": (f"{_HERE}.system_check", "Check that everything is as it should be, and mend it"),
     "df": (f"{_HERE}.system_df", "Show disk usage"),
     "events": TOP["events"],
     "info": TOP["info"],
