@@ -57,7 +57,8 @@ class Engine:
     def images(self) -> Images:
         from runtime.images.sweep import sweep
 
-        sweep(self.context)
+        if not self.context.db.read_only:
+            sweep(self.context)
         return Images(self.context)
 
     @cached_property
@@ -68,14 +69,16 @@ class Engine:
     def networks(self) -> Networks:
         from runtime.network.sweep import mend
 
-        mend(self.context)
+        if not self.context.db.read_only:
+            mend(self.context)
         return Networks(self.context)
 
     @cached_property
     def volumes(self) -> Volumes:
         from runtime.volumes.sweep import sweep
 
-        sweep(self.context)
+        if not self.context.db.read_only:
+            sweep(self.context)
         return Volumes(self.context)
 
     @cached_property

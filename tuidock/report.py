@@ -46,10 +46,15 @@ _TITLES: tuple[tuple[type[EngineError], str], ...] = (
 )
 _OS_HINTS = {
     errno.ENOSPC: "the disk is full: tuidock system prune frees space",
+    errno.EDQUOT: "your quota is used up: tuidock system prune frees space",
     errno.EROFS: "the file system is mounted read-only",
     errno.EMFILE: "too many open files: raise the limit with ulimit -n",
     errno.ENFILE: "too many open files on this machine",
 }
+
+
+_NO_SPACE = ("SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE")
+"""What SQLite says, instead of SQLITE_FULL, when it is its own shared index that finds no space."""
 
 
 def describe(error: BaseException) -> Report:
@@ -89,7 +94,7 @@ def _database(error: sqlite3.Error) -> Report:
     if "locked" in text:
         hint = "another command holds it for very long: try again"
         return Report("Unavailable", "the database is locked", hint, 125)
-    if "full" in text:
+    if "full" in text or getattr(error, "sqlite_errorname", "").startswith(_NO_SPACE):
         return Report("Unavailable", f"cannot write the database: {text}", _OS_HINTS[errno.ENOSPC], 125)
     hint = "it may be damaged: --debug shows where it was read"
     return Report("Failed", f"cannot use the database: {_one_line(text)}", hint, 125)

@@ -27,6 +27,8 @@ __all__ = [
 
 def settle_by_id(ctx: Context, container_id: str) -> None:
     """Take the container's turn, look again, and settle it if its monitor is dead."""
+    if ctx.db.read_only:
+        return
     with turn(ctx, container_id):
         current = store.get(ctx.db, container_id)
         if current is None or not current.state.status.alive or monitor_pid(ctx, container_id):
@@ -40,6 +42,8 @@ def repair(ctx: Context) -> None:
     Costs a directory listing and a lock query per running container. A start that is in progress holds its
     container's turn and is left alone.
     """
+    if ctx.db.read_only:
+        return
     rows = ctx.db.rows("SELECT id FROM container WHERE status IN ('running', 'paused', 'restarting')")
     alive = {row[0] for row in rows}
     seen = {entry.name for entry in ctx.paths.run_containers.iterdir()}

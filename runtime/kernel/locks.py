@@ -32,7 +32,7 @@ def holder(path: str) -> int:
     A holder in a pid namespace that we cannot see into shows as -1.
     """
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return 0
     try:

@@ -61,7 +61,7 @@ def _remove_files(ctx: Context) -> None:
     ours = [
         *(database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm")),
         *(paths.content, paths.layers, paths.containers, paths.volumes, paths.build, paths.run),
-        *(paths.state / name for name in ("projects", "seccomp", "demo-base")),
+        *(paths.state / name for name in ("projects", "reserve", "seccomp", "demo-base")),
     ]
     for path in ours:
         try:

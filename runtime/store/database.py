@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from runtime.errors import Unavailable
+from runtime.store import reserve
 from runtime.store.schema import MIGRATIONS
 
 __all__ = ["Database", "Transaction"]
@@ -53,7 +55,9 @@ class Transaction:
 class Database:
     """``rows``/``row`` read; ``write()`` is a context manager that commits or rolls back.
 
-    Raises ``sqlite3.Error`` for a database that cannot be read; the verb's boundary translates.
+    On a file system that is read-only or completely full what was last written can be read, and
+    :attr:`read_only` is true. Raises ``sqlite3.Error`` for a database that cannot be read; the verb's
+    boundary translates.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,14 +65,38 @@ class Database:
         self._local = threading.local()
         if not path.exists():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._migrate()
+        self.read_only = bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+        self._full = False
+        self._snapshot: bytes | None = None
+        if self.read_only and path.exists():
+            self._load_snapshot()
+        elif not self.read_only:
+            reserve.adjust(str(path.parent))
+        try:
+            self._migrate()
+        except sqlite3.OperationalError as error:
+            if not path.exists() or not _needs_space(error):
+                raise
+            self.read_only = self._full = True
+            self._load_snapshot()
+            self._migrate()
+
+    def _load_snapshot(self) -> None:
+        from runtime.store.snapshot import snapshot
+
+        self._local = threading.local()
+        self._snapshot = snapshot(self.path)
 
     def _connect(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None or self._local.pid != os.getpid():
-            connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
+            place = self.path if self._snapshot is None else ":memory:"
+            connection = sqlite3.connect(place, timeout=30, isolation_level=None, check_same_thread=False)
+            if self._snapshot is None:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=NORMAL")
+            else:
+                connection.deserialize(self._snapshot)
             connection.execute("PRAGMA foreign_keys=ON")
             self._local.connection = connection
             self._local.pid = os.getpid()
@@ -95,7 +123,20 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """An immediate transaction: waits up to 30 s for another writer. Keep it short."""
+        """An immediate transaction: waits up to 30 s for another writer. Keep it short. Raises Unavailable on
+        a read-only file system."""
+        if self._full:
+            raise Unavailable(
+                f"cannot change anything: no space left on device for {self.path.parent}",
+                hint="the disk is full: free some space outside of tuidock",
+                subject=str(self.path.parent),
+            )
+        if self.read_only:
+            raise Unavailable(
+                f"cannot change anything: {self.path.parent} is on a read-only file system",
+                hint="mount it writable again, or choose another root directory with --root",
+                subject=str(self.path.parent),
+            )
         connection = self._connect()
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -117,6 +158,12 @@ class Database:
         if connection is not None:
             connection.close()
             self._local.connection = None
+
+
+def _needs_space(error: sqlite3.Error) -> bool:
+    """SQLITE_FULL, or one of the names that it has for a shared index that finds no space."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name == "SQLITE_FULL" or name.startswith(("SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE"))
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -15,7 +15,6 @@ import select
 import signal
 import sqlite3
 import struct
-import subprocess
 import sys
 import termios
 import time
@@ -30,6 +29,7 @@ from runtime.engine import Engine
 from runtime.images.check import verify
 from runtime.network import firewall
 from runtime.store import containers as store
+from tests.engine.commands import Commands, Running
 from tests.leftovers import rows_of
 
 __all__ = ["OPERATIONS", "Lab", "Operation", "settled"]
@@ -156,6 +156,7 @@ class Lab:
     """``history`` is what was done so far, in words, for whoever has to understand a failure."""
 
     engine: Engine
+    commands: Commands
     scratch: Path
     busybox_tar: bytes
     rng: random.Random
@@ -199,26 +200,20 @@ class Lab:
 
     # -- commands ---------------------------------------------------------------------------------
 
-    def command(self, *arguments: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [*TUIDOCK, "--root", self.root, *arguments],
-            cwd=self.project if arguments[0] == "compose" else REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
+    def command(self, *arguments: str) -> Running:
+        directory = self.project if arguments[0] == "compose" else REPOSITORY
+        return self.commands.start(["--root", self.root, *arguments], directory)
 
-    def end(self, process: subprocess.Popen[bytes]) -> str:
+    def end(self, process: Running) -> str:
         """Its output, once it has ended; a traceback in it is a bug, whoever was killed."""
-        output = process.communicate(timeout=90)[0].decode(errors="replace")
+        output = process.output()
         assert "Traceback" not in output and "internal error" not in output, (output, self.history[-8:])
         return output
 
     def finish(self, *arguments: str) -> str:
         process = self.command(*arguments)
         output = self.end(process)
-        assert process.returncode == 0, (arguments, output, self.history[-8:])
+        assert process.returncode == 0, (arguments, process.returncode, output, self.history[-8:])
         return output
 
     def names(self) -> list[str]:
@@ -243,8 +238,7 @@ class Lab:
             return settled(self.untrue)
         began = time.monotonic()
         process = self.command(*arguments)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(delay)
+        if process.wait(delay):
             self.lasts[operation.name] = time.monotonic() - began
         if victim in ("command", "both"):
             process.kill()

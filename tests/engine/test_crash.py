@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from runtime.engine import Engine
+from tests.engine.commands import Commands
 from tests.engine.crash_lab import Lab, settled
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(7200)]
@@ -23,10 +24,15 @@ CONTINUE = os.environ.get("TUIDOCK_CRASH_CONTINUE", "") == "1"
 
 
 def test_killed_at_random_moments(fresh_engine: Engine, busybox_tar: bytes, tmp_path: Path) -> None:
-    lab = Lab(fresh_engine, tmp_path, busybox_tar, random.Random(SEED))
+    with Commands() as commands:
+        play(Lab(fresh_engine, commands, tmp_path, busybox_tar, random.Random(SEED)))
+
+
+def play(lab: Lab) -> None:
     bad: list[str] = []
     for number in range(ROUNDS):
         wrong = lab.round(number)
+        print(f"{lab.history[-1]}: {'bad' if wrong else 'good'}", flush=True)
         if wrong and CONTINUE:
             bad.append(f"{lab.history[-3:]}: {wrong}")
             print(bad[-1], flush=True)

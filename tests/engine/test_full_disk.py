@@ -1,0 +1,226 @@
+"""A full disk and a read-only one: one clear line a command, nothing corrupt, and afterwards all is well."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runtime.config import Config
+from runtime.engine import Engine
+from runtime.kernel import syscalls
+from runtime.store import reserve
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SIZE = 256 << 20
+
+
+class Disk:
+    """A root on a small file system of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._ballast = root / "ballast"
+
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "tuidock", "--root", str(self.root), *arguments],
+            cwd=REPOSITORY,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def good(self, *arguments: str) -> str:
+        done = self.run(*arguments)
+        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+        return done.stdout
+
+    def fill(self) -> None:
+        """Not a byte is left."""
+        fd = os.open(self._ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            for piece in (1 << 20, 4096, 1):
+                while True:
+                    try:
+                        if os.write(fd, b"x" * piece) < piece:
+                            break
+                    except OSError:
+                        break
+        finally:
+            os.close(fd)
+
+    def free(self) -> None:
+        self._ballast.unlink(missing_ok=True)
+
+    def remount(self, flags: int) -> None:
+        syscalls.mount("", str(self.root), "", syscalls.MS_REMOUNT | flags, "")
+
+
+@pytest.fixture
+def disk(nothing_left_behind: None, busybox_tar: bytes, tmp_path: Path) -> Iterator[Disk]:
+    root = Path(tempfile.mkdtemp(prefix="td", dir="/tmp"))
+    syscalls.mount("td-disk", str(root), "tmpfs", 0, f"size={SIZE}")
+    disk = Disk(root)
+    archive = tmp_path / "busybox.tar"
+    archive.write_bytes(busybox_tar)
+    try:
+        disk.good("import", "--change", "ENV PATH=/bin", str(archive), "busybox")
+        yield disk
+    finally:
+        _take_away(disk)
+
+
+def _take_away(disk: Disk) -> None:
+    root = disk.root
+    disk.remount(0)
+    disk.free()
+    engine = Engine(root, config=Config())
+    engine.system.purge()
+    engine.close()
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            syscalls.umount2(str(root), 0)
+            break
+        except OSError:
+            assert time.monotonic() < deadline, "the root's file system is still in use"
+            time.sleep(0.05)
+    shutil.rmtree(root)
+
+
+def one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """It failed with one line and a hint, and the line has one of the ``words``."""
+    lines = done.stderr.splitlines()
+    assert done.returncode != 0, (done.args, done.stdout)
+    assert "Traceback" not in done.stderr and "internal error" not in done.stderr, done.stderr
+    assert len([line for line in lines if line.startswith("tuidock: ")]) == 1, done.stderr
+    assert any(word in done.stderr for word in words), done.stderr
+
+
+FULL = ("o space left on device", "is full")
+WRITERS = (
+    ("run", "-d", "busybox", "sleep", "1000"),
+    ("run", "--rm", "busybox", "true"),
+    ("create", "busybox", "true"),
+    ("volume", "create", "things"),
+    ("network", "create", "wires"),
+    ("commit", "box", "committed"),
+    ("tag", "busybox", "other"),
+    ("build", "-t", "made", "{context}"),
+    ("cp", "{context}/big", "box:/big"),
+    ("import", "{context}/archive.tar", "imported"),
+)
+
+
+def test_every_verb_says_that_the_disk_is_full(disk: Disk, busybox_tar: bytes, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nCOPY big /big\nRUN echo x > /x\n")
+    (tmp_path / "big").write_bytes(os.urandom(4 << 20))
+    (tmp_path / "archive.tar").write_bytes(busybox_tar)
+    disk.good("run", "-d", "--name", "box", "--stop-timeout", "0", "busybox", "sleep", "1000")
+    for verb in WRITERS:
+        (disk.root / "reserve").unlink(missing_ok=True)
+        disk.fill()
+        one_line(disk.run(*(word.format(context=tmp_path) for word in verb)), *FULL)
+        disk.fill()
+        assert "box" in disk.good("ps"), verb
+        disk.free()
+    assert disk.good("system", "check") == "nothing is wrong\n"
+    for verb in WRITERS[1:]:
+        disk.good(*(word.format(context=tmp_path) for word in verb))
+
+
+def test_space_is_freed_with_our_own_commands(disk: Disk) -> None:
+    disk.good("run", "-d", "--name", "box", "busybox", "sh", "-c", "sleep 1000")
+    assert (disk.root / "reserve").stat().st_size == reserve.SIZE
+    disk.run("exec", "box", "dd", "if=/dev/zero", "of=/fill", "bs=64k")
+    disk.fill()
+    assert "box" in disk.good("ps")
+    assert disk.good("exec", "box", "echo", "alive") == "alive\n"
+    disk.good("rm", "-f", "box")
+    disk.free()
+    assert disk.good("ps", "-aq") == ""
+    disk.good("run", "--rm", "busybox", "true")
+    assert (disk.root / "reserve").stat().st_size == reserve.SIZE
+
+
+def test_a_log_that_finds_no_space_neither_stops_nor_holds_the_container(disk: Disk) -> None:
+    writing = "n=0; while :; do n=$((n+1)); echo line $n; echo $n > /dev/shm/n; done"
+    for options in ((), ("--log-opt", "max-size=1m", "--log-opt", "max-file=3")):
+        disk.good("run", "-d", "--name", "box", *options, "busybox", "sh", "-c", writing)
+        disk.fill()
+        before = disk.good("exec", "box", "cat", "/dev/shm/n")
+        deadline = time.monotonic() + 20
+        while disk.good("exec", "box", "cat", "/dev/shm/n") == before:
+            assert time.monotonic() < deadline, "the container stands still"
+        assert json.loads(disk.good("inspect", "box"))[0]["State"]["Status"] == "running"
+        disk.good("rm", "-f", "box")
+        disk.free()
+
+
+def test_an_end_on_a_full_disk_keeps_its_exit_code(disk: Disk) -> None:
+    disk.good(
+        "run", "-d", "--name", "box", "busybox", "sh", "-c", "while [ ! -e /dev/shm/go ]; do :; done; exit 7"
+    )
+    disk.good("exec", "box", "true")
+    disk.fill()
+    disk.good("exec", "box", "touch", "/dev/shm/go")
+    disk.fill()
+    time.sleep(1)
+    disk.free()
+    assert disk.good("wait", "box") == "7\n"
+    assert json.loads(disk.good("inspect", "box"))[0]["State"]["ExitCode"] == 7
+
+
+READERS = (
+    ("ps", "-a"),
+    ("images",),
+    ("inspect", "box"),
+    ("logs", "box"),
+    ("volume", "ls"),
+    ("network", "ls"),
+    ("history", "busybox"),
+    ("system", "df"),
+    ("info",),
+    ("events", "--until", "0s"),
+)
+READ_ONLY = (
+    ("run", "busybox", "true"),
+    ("create", "busybox", "true"),
+    ("start", "box"),
+    ("rm", "-f", "box"),
+    ("volume", "create", "things"),
+    ("network", "create", "wires"),
+    ("tag", "busybox", "other"),
+    ("rmi", "busybox"),
+    ("commit", "box", "committed"),
+    ("import", "{archive}", "imported"),
+    ("system", "prune", "-f"),
+)
+
+
+def test_a_read_only_root_is_read_and_not_written(disk: Disk, tmp_path: Path) -> None:
+    disk.good("run", "--name", "box", "busybox", "echo", "hello")
+    before: dict[tuple[str, ...], str] = {verb: disk.good(*verb) for verb in READERS[2:4]}
+    disk.remount(syscalls.MS_RDONLY)
+    for verb in READERS:
+        said = disk.good(*verb)
+        assert before.get(verb, said) == said
+    for verb in READ_ONLY:
+        done = disk.run(*(word.format(archive=tmp_path / "busybox.tar") for word in verb))
+        one_line(done, "read-only file system", "Read-only file system")
+    disk.remount(0)
+    assert disk.good("system", "check") == "nothing is wrong\n"
+    disk.good("start", "-a", "box")
