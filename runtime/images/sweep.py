@@ -28,6 +28,7 @@ def leftovers(ctx: Context) -> list[tuple[str, str, str]]:
     found += [("layer directory", name, unused) for name in _stray_directories(ctx)]
     return found
 
+
 _KEEP_BYTES = 20 << 30
 _KEEP_SECONDS = 7 * 24 * 3600.0
 """Partial downloads: a pull that is tried again soon goes on with them."""

@@ -82,7 +82,9 @@ class Commands:
 
     def start(self, arguments: list[str], directory: Path = REPOSITORY) -> Running:
         self._count += 1
-        running = Running(Path(self._directory.name) / str(self._count))
+        output = Path(self._directory.name) / str(self._count)
+        output.touch(mode=0o600)
+        running = Running(output)
         self._running[self._count] = running
         assert self._process.stdin is not None
         order = [self._count, arguments, str(directory), str(running._output)]

@@ -285,15 +285,17 @@ class Lab:
     # -- looking ----------------------------------------------------------------------------------
 
     def monitors(self) -> list[int]:
-        """Processes with the root in their command line and the monitor's code."""
-        found = []
+        """Processes with the root in their command line and the monitor's code, but for what one has just forked
+        to write a row or to enter the container: that has its parent's command line for a moment."""
+        found: dict[int, int] = {}
         for pid in os.listdir("/proc"):
             if pid.isdigit():
                 with suppress(OSError):
                     arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
                     if self.root in arguments and any("runtime/monitor" in text for text in arguments):
-                        found.append(int(pid))
-        return found
+                        stat = Path(f"/proc/{pid}/stat").read_text()
+                        found[int(pid)] = int(stat.rpartition(")")[2].split()[1])
+        return [pid for pid, parent in found.items() if parent not in found]
 
     def keeper(self) -> int:
         from runtime.containers.control import monitor_pid

@@ -255,7 +255,7 @@ def test_a_cancelled_pull_leaves_nothing_half_made_and_is_gone_on_with(
     [partial] = (content / "ingest").iterdir()
     had = partial.stat().st_size
     assert 0 < had < 24 << 20
-    assert fresh_engine.system.reconcile() == [], "a partial download is no damage"
+    assert fresh_engine.system.check(repair=True) == [], "a partial download is no damage"
     first: list[int] = []
 
     def note(event: Progress) -> None:
