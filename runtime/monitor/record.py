@@ -6,6 +6,7 @@ a monitor that goes on living does not keep SQLite's memory.
 
 from __future__ import annotations
 
+import errno
 import marshal
 import os
 import time
@@ -244,12 +245,16 @@ def in_child(function: Callable[..., None], *arguments: object) -> None:
     if pid == 0:
         try:
             function(*arguments)
-        except BaseException:
-            os._exit(1)
+        except BaseException as error:
+            # SQLite says SQLITE_FULL, or SQLITE_IOERR_... when its shared index finds no space.
+            name = getattr(error, "sqlite_errorname", "")
+            os._exit(errno.ENOSPC if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")) else 1)
         os._exit(0)
     _, wait_status = os.waitpid(pid, 0)
     if wait_status:
-        raise OSError(f"record {function.__name__}: failed")
+        full = os.waitstatus_to_exitcode(wait_status) == errno.ENOSPC
+        why = os.strerror(errno.ENOSPC) if full else "failed"
+        raise OSError(f"write to the database ({function.__name__}): {why}")
 
 
 def reserve_exit(directory: str) -> None:

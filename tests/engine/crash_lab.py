@@ -1,7 +1,7 @@
 """A root to be hit while it works: what is done to it, who is killed, and what must be true afterwards.
 
 :class:`Lab` holds a root with images, a build context, a compose project and a container that must survive.
-:data:`OPERATIONS` is what one round may be about; to add one (``pull`` from a local registry, say) add a row.
+:data:`OPERATIONS` is what one round may be about; to add one add a row.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class Operation:
 
 
 def _image(name: str) -> Callable[[Lab], bool]:
-    return lambda lab: any(image.repository == name for image in lab.engine.images.list())
+    return lambda lab: any(
+        image.repository == name.format(host=lab.host) for image in lab.engine.images.list()
+    )
 
 
 def _named(noun: str, name: str) -> Callable[[Lab], bool]:
@@ -143,6 +145,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(("build", "-t", "made", "--build-arg", "N={number}", "{context}"), seen=_image("made")),
     Operation(("build", "--no-cache", "-t", "made", "{context}"), seen=_image("made")),
     Operation(("load", "-i", "{saved}"), seen=_image("loaded")),
+    Operation(("pull", "-q", "{host}/far"), seen=_image("{host}/far")),
+    Operation(("pull", "{host}/far")),
+    Operation(("push", "-q", "{host}/far")),
+    Operation(("rmi", "{host}/far")),
+    Operation(("run", "--rm", "--pull", "always", "{host}/far", "true")),
     Operation(("import", "{archive}", "imported:{number}"), seen=_image("imported")),
     Operation(("save", "-o", "{scratch}/saved.tar", "busybox")),
     Operation(("volume", "create", "things"), seen=_named("volume", "things")),
@@ -153,10 +160,12 @@ OPERATIONS: tuple[Operation, ...] = (
 
 @dataclass
 class Lab:
-    """``history`` is what was done so far, in words, for whoever has to understand a failure."""
+    """``history`` is what was done so far, in words, for whoever has to understand a failure; ``host`` is a
+    registry's."""
 
     engine: Engine
     commands: Commands
+    host: str
     scratch: Path
     busybox_tar: bytes
     rng: random.Random
@@ -180,7 +189,9 @@ class Lab:
         loaded.write_text("FROM busybox\nRUN echo loaded > /loaded\n")
         self.finish("build", "-t", "loaded", "-f", str(loaded), str(self.context))
         self.finish("save", "-o", str(self.saved), "loaded")
-        self.finish("rmi", "loaded")
+        self.finish("tag", "loaded", f"{self.host}/far")
+        self.finish("push", "-q", f"{self.host}/far")
+        self.finish("rmi", "loaded", f"{self.host}/far")
         self.finish("volume", "create", "kept")
         self.finish(
             "run",
@@ -228,7 +239,7 @@ class Lab:
         part = self.rng.random()
         places = {
             "context": self.context, "scratch": self.scratch, "saved": self.saved, "archive": self.archive,
-            "number": number % 3,
+            "number": number % 3, "host": self.host,
         }  # fmt: skip
         arguments = tuple(text.format(**places) for text in operation.arguments)
         delay = part * self.lasts.get(operation.name, 0.6) * 1.1
@@ -285,8 +296,8 @@ class Lab:
     # -- looking ----------------------------------------------------------------------------------
 
     def monitors(self) -> list[int]:
-        """Processes with the root in their command line and the monitor's code, but for what one has just forked
-        to write a row or to enter the container: that has its parent's command line for a moment."""
+        """Processes with the root in their command line and the monitor's code, but for what one has just
+        forked to write a row or to enter the container: that has its parent's command line for a moment."""
         found: dict[int, int] = {}
         for pid in os.listdir("/proc"):
             if pid.isdigit():

@@ -14,6 +14,7 @@ import pytest
 from runtime.engine import Engine
 from tests.engine.commands import Commands
 from tests.engine.crash_lab import Lab, settled
+from tests.interop.registry_lab import registry
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(7200)]
 
@@ -24,8 +25,9 @@ CONTINUE = os.environ.get("TUIDOCK_CRASH_CONTINUE", "") == "1"
 
 
 def test_killed_at_random_moments(fresh_engine: Engine, busybox_tar: bytes, tmp_path: Path) -> None:
-    with Commands() as commands:
-        play(Lab(fresh_engine, commands, tmp_path, busybox_tar, random.Random(SEED)))
+    (tmp_path / "registry").mkdir()
+    with Commands() as commands, registry(tmp_path / "registry") as far:
+        play(Lab(fresh_engine, commands, far.host, tmp_path, busybox_tar, random.Random(SEED)))
 
 
 def play(lab: Lab) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -18,35 +17,38 @@ from runtime.config import Config
 from runtime.engine import Engine
 from runtime.kernel import syscalls
 from runtime.store import reserve
+from tests.engine.commands import Commands
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SIZE = 256 << 20
+
+
+class Done(NamedTuple):
+    """A command's arguments, exit code and both outputs."""
+
+    arguments: tuple[str, ...]
+    code: int | None
+    output: str
 
 
 class Disk:
     """A root on a small file system of its own."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, commands: Commands) -> None:
         self.root = root
+        self._commands = commands
         self._ballast = root / "ballast"
 
-    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "tuidock", "--root", str(self.root), *arguments],
-            cwd=REPOSITORY,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+    def run(self, *arguments: str) -> Done:
+        running = self._commands.start(["--root", str(self.root), *arguments])
+        output = running.output()
+        return Done(arguments, running.returncode, output)
 
     def good(self, *arguments: str) -> str:
         done = self.run(*arguments)
-        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
-        return done.stdout
+        assert done.code == 0, done
+        return done.output
 
     def fill(self) -> None:
         """Not a byte is left."""
@@ -69,11 +71,17 @@ class Disk:
         syscalls.mount("", str(self.root), "", syscalls.MS_REMOUNT | flags, "")
 
 
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Commands]:
+    with Commands() as running:
+        yield running
+
+
 @pytest.fixture
-def disk(nothing_left_behind: None, busybox_tar: bytes, tmp_path: Path) -> Iterator[Disk]:
+def disk(nothing_left_behind: None, busybox_tar: bytes, tmp_path: Path, commands: Commands) -> Iterator[Disk]:
     root = Path(tempfile.mkdtemp(prefix="td", dir="/tmp"))
     syscalls.mount("td-disk", str(root), "tmpfs", 0, f"size={SIZE}")
-    disk = Disk(root)
+    disk = Disk(root, commands)
     archive = tmp_path / "busybox.tar"
     archive.write_bytes(busybox_tar)
     try:
@@ -101,13 +109,13 @@ def _take_away(disk: Disk) -> None:
     shutil.rmtree(root)
 
 
-def one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    """It failed with one line and a hint, and the line has one of the ``words``."""
-    lines = done.stderr.splitlines()
-    assert done.returncode != 0, (done.args, done.stdout)
-    assert "Traceback" not in done.stderr and "internal error" not in done.stderr, done.stderr
-    assert len([line for line in lines if line.startswith("tuidock: ")]) == 1, done.stderr
-    assert any(word in done.stderr for word in words), done.stderr
+def one_line(done: Done, *words: str) -> None:
+    """It failed with one line, which has one of the ``words``."""
+    assert done.code not in (0, None), done
+    assert "Traceback" not in done.output and "internal error" not in done.output, done.output
+    lines = [line for line in done.output.splitlines() if line.startswith("tuidock: ")]
+    assert len(lines) == 1, done.output
+    assert any(word in done.output for word in words), done
 
 
 FULL = ("o space left on device", "is full")
