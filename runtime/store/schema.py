@@ -112,11 +112,12 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     """
     CREATE TABLE layer_source (         -- where a layer's blob is known to be, pulled from or pushed to
+        -- The key's columns first: SQLite's integrity_check takes the others for NULL otherwise (3.40 does).
         diff_id TEXT NOT NULL,
+        repository TEXT NOT NULL,       -- "localhost:5000/app"
         blob_digest TEXT NOT NULL,
         blob_size INTEGER NOT NULL,
         media_type TEXT NOT NULL,
-        repository TEXT NOT NULL,       -- "localhost:5000/app"
         PRIMARY KEY (diff_id, repository)
     ) WITHOUT ROWID;
     """,
