@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from runtime.containers import reconcile
 from runtime.containers.control import monitor_pid, turn
 from runtime.model.container import Container, ContainerStatus
-from runtime.monitor.log import RECORD
+from runtime.monitor.log import LOST, RECORD
 from runtime.services.fault import Fault, Mend, fault
 from runtime.store import containers as store
 from runtime.store import images as image_rows
@@ -102,6 +102,8 @@ def logs(ctx: Context) -> Iterator[Fault]:
             continue
         for index in sorted(ctx.paths.container(container.id).glob("log*.idx")):
             log = index.with_name(index.name.removesuffix(".idx"))
+            if not log.exists():  # it was compressed, and its index says where lines are within it
+                continue
             if (whole := _whole_records(index, log)) != index.stat().st_size:
                 mend = partial(os.truncate, index, whole)
                 problem = f"its index {index.name} names output that is not there"
@@ -110,12 +112,12 @@ def logs(ctx: Context) -> Iterator[Fault]:
 
 def _whole_records(index: Path, log: Path) -> int:
     """Bytes of the index up to the last record whose chunk lies in the log."""
-    size = log.stat().st_size if log.exists() else 0
+    size = log.stat().st_size
     data = index.read_bytes()
     end = len(data) - len(data) % RECORD.size
     while end:
-        offset, _time, length, _stream = RECORD.unpack_from(data, end - RECORD.size)
-        if offset + length <= size:
+        offset, _time, length, stream = RECORD.unpack_from(data, end - RECORD.size)
+        if offset + (0 if stream == LOST else length) <= size:
             break
         end -= RECORD.size
     return end
