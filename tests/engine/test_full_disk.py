@@ -118,7 +118,7 @@ def one_line(done: Done, *words: str) -> None:
     assert any(word in done.output for word in words), done
 
 
-FULL = ("o space left on device", "is full")
+FULL = ("o space left", "is full")
 WRITERS = (
     ("run", "-d", "busybox", "sleep", "1000"),
     ("run", "--rm", "busybox", "true"),
