@@ -339,10 +339,11 @@ def test_a_life_has_dockers_events(peers: Pair) -> None:
         "rename life ended",
         "rm ended",
     )
-    told: dict[str, list[str]] = {}
+    told: dict[str, set[str]] = {}
     for name, peer in peers.items():
         for line in lines:
             assert call(peer, line).returncode == 0, line
         out = call(peer, "events --since 5m --until 0s --filter container=life --format '{{.Action}}'").stdout
-        told[name] = [line.rstrip() for line in out.splitlines() if not line.startswith(("exec_die", "die"))]
-    assert sorted(told["tuidock"]) == sorted(told["docker"])
+        told[name] = {line.rstrip() for line in out.splitlines()}
+    # As sets: how many signals a stop takes depends on how soon the program ends.
+    assert told["tuidock"] == told["docker"]
