@@ -8,6 +8,7 @@ that names it. PyYAML is loaded only when a file exists.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -58,6 +59,9 @@ class Config:
     default_shm_size: int = 64 << 20
     default_ulimits: tuple[str, ...] = ()
     cgroup_parent: str = ""
+    userns_remap: str = ""
+    userns_pool: str = "1879048192:268304384"
+    """START:COUNT; between what systemd gives to its containers and what it keeps (its UIDS-GIDS.md)."""
     labels: tuple[str, ...] = ()
     shutdown_timeout: int = 10
     builder: BuilderCollection = BuilderCollection()
@@ -126,7 +130,9 @@ _STRING_LISTS = {
     "labels",
 }
 _INTEGERS = {"mtu", "default-shm-size", "shutdown-timeout"}
-_STRINGS = {"bip", "cgroup-parent"}
+_STRINGS = {"bip", "cgroup-parent", "userns-remap", "userns-pool"}
+_ACCOUNT = re.compile(r"[^:\s]+(:[^:\s]+)?")
+_POOL = re.compile(r"([1-9][0-9]{0,9}):([1-9][0-9]{0,9})", re.ASCII)
 
 
 def _pool(item: dict[str, object]) -> AddressPool:
@@ -172,6 +178,12 @@ def _value(path: Path, key: str, value: object) -> object:
     if key in _STRINGS:
         if not isinstance(value, str):
             raise wrong("a string")
+        if key == "userns-remap" and value and not _ACCOUNT.fullmatch(value):
+            raise wrong("default, USER, USER:GROUP or UID:GID")
+        if key == "userns-pool":
+            pool = _POOL.fullmatch(value)
+            if pool is None or int(pool[2]) < 65536 or int(pool[1]) + int(pool[2]) > 0xFFFFFFFE:
+                raise wrong("START:COUNT with at least 65536 ids")
         return value
     if key == "default-address-pools":
         try:

@@ -18,15 +18,15 @@ SUPPORTED = (
     "links", "logging", "mem_limit", "mem_reservation", "memswap_limit", "network_mode", "networks",
     "oom_kill_disable", "oom_score_adj", "pid", "pids_limit", "platform", "ports", "privileged", "profiles",
     "pull_policy", "read_only", "restart", "scale", "secrets", "security_opt", "shm_size", "stdin_open",
-    "stop_grace_period", "stop_signal", "sysctls", "tmpfs", "tty", "ulimits", "user", "uts", "volumes",
-    "volumes_from", "working_dir",
+    "stop_grace_period", "stop_signal", "sysctls", "tmpfs", "tty", "ulimits", "user", "userns_mode", "uts",
+    "volumes", "volumes_from", "working_dir",
 )  # fmt: skip
 
 UNSUPPORTED = (
     "annotations", "attach", "cgroup", "cpu_count", "cpu_percent", "cpu_rt_period", "cpu_rt_runtime",
     "credential_spec", "develop", "device_cgroup_rules", "external_links", "gpus", "isolation",
     "mac_address", "mem_swappiness", "models", "post_start", "pre_start", "pre_stop", "provider",
-    "pull_refresh_after", "runtime", "storage_opt", "use_api_socket", "userns_mode",
+    "pull_refresh_after", "runtime", "storage_opt", "use_api_socket",
 )  # fmt: skip
 
 SERVICE = (*SUPPORTED, *UNSUPPORTED)

@@ -15,7 +15,7 @@ from runtime.compose.storage import FileSpec
 from runtime.compose.values import Value, nearest
 from runtime.errors import EngineError, InvalidInput
 from runtime.model.container import ContainerConfig, HealthCheck, Mount
-from runtime.model.parse import parse_duration, parse_env_file, parse_signal
+from runtime.model.parse import parse_duration, parse_env_file, parse_signal, parse_userns
 
 __all__ = ["Scope", "service_spec"]
 
@@ -130,6 +130,7 @@ def _config(
         pid_mode=_namespace(at.get("pid"), "host", "service:", "container:"),
         ipc_mode=_namespace(at.get("ipc"), "host", "private", "shareable", "none", "service:", "container:"),
         uts_mode=_namespace(at.get("uts"), "host"),
+        userns_mode=_userns(at.get("userns_mode")),
         init=flag("init"),
         extra_hosts=tuple(item.replace("=", ":", 1) for item in texts("extra_hosts")),
         dns=texts("dns"),
@@ -319,6 +320,13 @@ def _namespace(at: Value | None, *allowed: str) -> str:
         return text
     shown = ", ".join(f"{word}NAME" if word.endswith(":") else word for word in allowed)
     raise at.wrong(f'must be one of {shown}, not "{text}"', hint=nearest(text, allowed))
+
+
+def _userns(at: Value | None) -> str:
+    if at is None:
+        return ""
+    at.parsed(parse_userns, at.string())
+    return at.string()
 
 
 def _logging(at: Value | None, scope: Scope) -> dict[str, str]:

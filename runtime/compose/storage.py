@@ -11,7 +11,7 @@ from runtime.compose.project import InlineFile, VolumeSpec
 from runtime.compose.schema import SECTIONS
 from runtime.compose.values import Value, nearest
 from runtime.model.container import Mount, MountType
-from runtime.model.mounts import CREATE
+from runtime.model.mounts import CREATE, IDMAP
 from runtime.model.parse import parse_size
 
 __all__ = ["FileSpec", "declared_files", "declared_volumes", "is_external", "mounts", "tmpfs"]
@@ -233,7 +233,7 @@ def file_mounts(
         for name in ("uid", "gid", "mode"):
             if value := at.get(name):
                 warn(f"{value.path} is not supported for a file of the host and ignored")
-        binds.append(Mount(MountType.BIND, spec.file, target, read_only=True))
+        binds.append(Mount(MountType.BIND, spec.file, target, read_only=True, options=(IDMAP,)))
     return binds, inline
 
 

@@ -14,7 +14,7 @@ from typing import IO
 
 from runtime.containers import copy_paths
 from runtime.containers.copy_paths import Side, Source
-from runtime.containers.root_view import Root, container_root
+from runtime.containers.root_view import Root, acting_as_root, container_root
 from runtime.containers.tree_place import Target, place
 from runtime.containers.tree_tar import Packing, is_kernel_file, tree_tar
 from runtime.context import Context
@@ -51,7 +51,7 @@ def copy_from(
         try:
             if is_kernel_file(source.fd):
                 raise _side(root).missing(inside, "files of the kernel cannot be copied")
-            packing = Packing(hidden=_device_directory(root.fd), check=check)
+            packing = Packing(hidden=_device_directory(root.fd), check=check, ids=root.ids)
             if isinstance(target, (str, os.PathLike)):
                 _to_host(source, os.fspath(target), packing, archive, check, count)
             else:
@@ -100,11 +100,11 @@ def copy_to(
     """
     inside = copy_paths.absolute(path)
     check, count = _Checks(cancel), _Count("copy", "Copying", progress)
-    with container_root(ctx, reference) as root:
+    with container_root(ctx, reference) as root, acting_as_root(root):
         found = copy_paths.find_destination(_side(root), inside)
         try:
             owner = None if archive or not isinstance(source, (str, os.PathLike)) else (0, 0)
-            target = Target(found.fd, found.path, root.fd, owner, privileges=True)
+            target = Target(found.fd, found.path, root.fd, owner, privileges=True, ids=root.ids)
             if is_kernel_file(found.fd):
                 raise _side(root).missing(inside, "nothing can be copied to the kernel's files")
             if isinstance(source, (str, os.PathLike)):

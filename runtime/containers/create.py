@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runtime.config import Config
-from runtime.containers import checks, names, seccomp, spec
+from runtime.containers import checks, names, seccomp, spec, userns
 from runtime.containers.trace import tracing
 from runtime.context import Context
 from runtime.errors import Conflict, InvalidInput, NotFound
@@ -59,6 +59,7 @@ def insert(
     directory before there is a row."""
     container_id = os.urandom(32).hex()
     config = _checked(ctx, config, container_id)
+    taken = userns.in_use(ctx, config)
     if name is not None and not _NAME.fullmatch(name):
         raise InvalidInput(
             f"invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", subject=name
@@ -96,6 +97,8 @@ def _insert(
             try:
                 with ctx.db.write() as tx:
                     _volumes(ctx, tx, config)
+                    mapped = userns.allocate(ctx, tx, container_id, config, taken)
+                    container = replace(container, config=mapped)
                     store.insert(tx, container)
                     if not config.internal:
                         tx.event("container", "create", container.id, name=container.name, image=config.image)
@@ -229,6 +232,7 @@ def _checked(ctx: Context, config: ContainerConfig, container_id: str) -> Contai
                 f"invalid environment variable: {item!r}", hint="write NAME=VALUE", subject=item
             )
     config = checks.resolve_references(ctx, checks.check(config))
+    config = userns.resolve(ctx, config)
     spec.resources_document(config.resources)
     capabilities = spec.capability_names(config)
     spec.device_nodes(config)

@@ -84,7 +84,7 @@ def host_config(container: Container) -> dict[str, Any]:
         "Tmpfs": {mount.target: _tmpfs(mount) for mount in config.mounts if mount.type is MountType.TMPFS},
         "Mounts": [_mount(mount) for mount in config.mounts if not _is_bind(mount)] or None,
         "PublishAllPorts": False,
-        "UsernsMode": "",
+        "UsernsMode": config.userns_mode,
         "Runtime": "tuidock",
         "Isolation": "",
         "ConsoleSize": [0, 0],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from runtime.errors import InvalidInput
 from runtime.kernel import capabilities, syscalls
 
 __all__ = ["mount_plan", "process_plan"]
@@ -37,18 +38,24 @@ _PROPAGATION = {
 }
 
 
-def mount_plan(mounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each mount with ``flags`` and ``propagation`` as numbers and the rest of its options as ``data``."""
+def mount_plan(mounts: list[dict[str, Any]], ids: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Each mount with ``flags`` and ``propagation`` as numbers and the rest of its options as ``data``.
+
+    Owners among the options are the container's ids; with ``ids`` (:func:`_id_maps`) they become the host's.
+    """
     out = []
     for mount in mounts:
         flags, propagation, data = 0, 0, []
+        extra = dict(mount.get("extra", {}))
         for option in mount.get("options", []):
             if option in _FLAGS:
                 flags |= _FLAGS[option]
             elif option in _PROPAGATION:
                 propagation = _PROPAGATION[option]
+            elif option == "idmap":
+                extra["idmap"] = True
             elif option not in _IGNORED:
-                data.append(option)
+                data.append(_host_id(option, ids) if ids else option)
         out.append(
             {
                 "destination": mount["destination"],
@@ -57,16 +64,44 @@ def mount_plan(mounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "flags": flags,
                 "propagation": propagation,
                 "data": ",".join(data),
-                "extra": dict(mount.get("extra", {})),
+                "extra": extra,
             }
         )
     return out
+
+
+def _id_maps(linux: dict[str, Any]) -> dict[str, Any] | None:
+    """Of a document with a user namespace, as the monitor takes them: (inside, outside, count) each."""
+    if not linux.get("uidMappings"):
+        return None
+    return {
+        name: [(item["containerID"], item["hostID"], item["size"]) for item in linux[f"{name[:-1]}Mappings"]]
+        for name in ("uids", "gids")
+    } | {"directories": []}
+
+
+def _host_id(option: str, ids: dict[str, Any]) -> str:
+    """ "uid=5" of a container as the host counts. Raises InvalidInput when it is not mapped."""
+    name, _, value = option.partition("=")
+    if name not in ("uid", "gid") or not value.isdigit():
+        return option
+    from runtime.kernel.idmap import to_host
+
+    number = to_host(ids[name + "s"], int(value))
+    if number < 0:
+        raise InvalidInput(
+            f"mount option {option}: the container's user namespace has no such id",
+            hint="--userns auto:size=N makes a larger one",
+            subject=option,
+        )
+    return f"{name}={number}"
 
 
 def process_plan(spec: dict[str, Any], seccomp: bytes) -> dict[str, Any]:
     """The part of the plan that follows from the document alone."""
     process, linux = spec["process"], spec["linux"]
     caps = {kind: capabilities.mask_of(names) for kind, names in process["capabilities"].items()}
+    ids = _id_maps(linux)
     resources = {key: value for key, value in linux["resources"].items() if key != "devices"}
     return {
         "argv": list(process["args"]),
@@ -86,7 +121,8 @@ def process_plan(spec: dict[str, Any], seccomp: bytes) -> dict[str, Any]:
         "join": {item["type"]: item["path"] for item in linux["namespaces"] if "path" in item},
         "hostname": spec["hostname"],
         "domainname": spec["domainname"],
-        "mounts": mount_plan(spec["mounts"]),
+        "mounts": mount_plan(spec["mounts"], ids),
+        "userns": ids,
         "devices": [
             (item["path"], item["type"], item["major"], item["minor"], item["fileMode"])
             for item in linux["devices"]

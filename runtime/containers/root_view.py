@@ -20,12 +20,13 @@ from runtime.containers.spec import volume_mount
 from runtime.containers.start import _mount_sources
 from runtime.context import Context
 from runtime.errors import Conflict, Failed
-from runtime.kernel import filesystems, mounts, overlay, syscalls
+from runtime.kernel import filesystems, idmap, mounts, overlay, syscalls
 from runtime.kernel.detached import detached_tree
 from runtime.model.container import Container, ContainerStatus
+from runtime.model.ids import IdMap
 from runtime.store import containers as store
 
-__all__ = ["Root", "container_root", "image_root"]
+__all__ = ["Root", "acting_as_root", "container_root", "image_root"]
 
 _PATIENCE = 5.0
 """Seconds to wait for a container that is just starting or ending."""
@@ -33,11 +34,15 @@ _PATIENCE = 5.0
 
 @dataclass(frozen=True)
 class Root:
-    """``fd`` is an O_PATH descriptor of "/"; ``running`` tells that processes may change it under us."""
+    """``fd`` is an O_PATH descriptor of "/"; ``running`` tells that processes may change it under us.
+
+    ``ids`` says how owners are to be read and written there: one that runs in a user namespace shows the
+    host's ids to us. What is on disk, of one that does not run, are the container's own."""
 
     container: Container
     fd: int
     running: bool
+    ids: IdMap | None = None
 
 
 @contextmanager
@@ -52,7 +57,7 @@ def container_root(ctx: Context, reference: str) -> Iterator[Root]:
         fd = _running_root(ctx, container)
         if fd is not None:
             with _closing(fd):
-                yield Root(container, fd, running=True)
+                yield Root(container, fd, running=True, ids=container.config.id_map)
             return
         with turn(ctx, container.id):
             container = store.find(ctx.db, container.id)
@@ -67,6 +72,24 @@ def container_root(ctx: Context, reference: str) -> Iterator[Root]:
                 subject=container.name,
             )
         time.sleep(0.01)
+
+
+@contextmanager
+def acting_as_root(root: Root) -> Iterator[None]:
+    """New files are made in the name of the container's root meanwhile, by this thread. The host's root could
+    make none behind an id-mapped mount."""
+    if root.ids is None:
+        yield
+        return
+    effective, permitted, inheritable = syscalls.capget()
+    uid, gid = os.geteuid(), os.getegid()
+    idmap.act_as(*root.ids.root)
+    try:
+        yield
+    finally:
+        syscalls.setfsuid(uid)
+        syscalls.setfsgid(gid)
+        syscalls.capset(effective, permitted, inheritable)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from runtime.containers import defaults
 from runtime.errors import InvalidInput
 from runtime.model.container import ContainerConfig, Mount, MountType, Resources
 from runtime.model.devices import parse_device, parse_device_rule, parse_iops, parse_rate, parse_weight
+from runtime.model.mounts import IDMAP
 from runtime.model.volume import Filesystem
 
 __all__ = [
@@ -39,6 +40,8 @@ def make_spec(
     that exists. Raises InvalidInput for contradictions."""
     names = capability_names(config)
     namespaces = [name for name in defaults.NAMESPACES if not _on_host(config, name)]
+    if config.id_map is not None:
+        namespaces.insert(0, "user")
     return {
         "ociVersion": "1.2.0",
         "process": {
@@ -69,6 +72,7 @@ def make_spec(
                 {"type": name, "path": joins[name]} if name in joins else {"type": name}
                 for name in namespaces
             ],
+            **_id_mappings(config),
             "resources": {
                 **resources_document(config.resources),
                 "devices": [{"allow": True, "access": "rwm"}]
@@ -81,6 +85,16 @@ def make_spec(
             "sysctl": dict(config.sysctls),
             "rootfsPropagation": "rslave" if _shares(config.mounts) else "rprivate",
         },
+    }
+
+
+def _id_mappings(config: ContainerConfig) -> dict[str, Any]:
+    """config-linux.md, "User namespace mappings"."""
+    if config.id_map is None:
+        return {}
+    return {
+        key: [{"containerID": item.inside, "hostID": item.outside, "size": item.count} for item in ranges]
+        for key, ranges in (("uidMappings", config.id_map.uids), ("gidMappings", config.id_map.gids))
     }
 
 
@@ -288,13 +302,18 @@ def _mounts(
 ) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     targets = {mount.target for mount in config.mounts}
-    for mount in defaults.MOUNTS:
-        if mount["destination"] in targets:
+
+    def mapped(wanted: bool) -> list[str]:
+        """The container's own ids on what is mounted; its own directory is mapped as a whole."""
+        return ["idmap"] if wanted and config.id_map is not None else []
+
+    for default in defaults.MOUNTS:
+        if default["destination"] in targets:
             continue
-        entry = {**mount, "options": list(mount["options"])}
-        if config.privileged and mount["destination"] in ("/sys", "/sys/fs/cgroup"):
+        entry = {**default, "options": list(default["options"])}
+        if config.privileged and default["destination"] in ("/sys", "/sys/fs/cgroup"):
             entry["options"] = [option for option in entry["options"] if option != "ro"]
-        if mount["type"] == "sysfs" and config.network_mode == "host":
+        if default["type"] == "sysfs" and config.network_mode == "host":
             # Without an own network namespace sysfs cannot be mounted anew for it, only shown.
             entry["options"] = list(entry["options"])
         out.append(entry)
@@ -333,12 +352,14 @@ def _mounts(
                     "destination": destination,
                     "type": "bind",
                     "source": source,
-                    "options": ["rbind", "rprivate"],
+                    "options": ["rbind", "rprivate", *mapped(config.network_mode.startswith("container:"))],
                 }
             )
-    out.extend(
-        _user_mount(mount, sources) for mount in sorted(config.mounts, key=lambda m: m.target.count("/"))
-    )
+    for mount in sorted(config.mounts, key=lambda m: m.target.count("/")):
+        document = _user_mount(mount, sources)
+        if mount.type is MountType.VOLUME or IDMAP in mount.options or config.internal:
+            document["options"] += mapped(document["type"] == "bind")
+        out.append(document)
     return out
 
 

@@ -254,8 +254,11 @@ def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
         and len(mount.source) == 64
         and set(mount.source) <= set("0123456789abcdef")
     ]
+    process = plans.process_plan(document, program)
+    if process["userns"]:
+        process["userns"]["directories"] = [str(ctx.paths.layers), str(directory)]
     return {
-        **plans.process_plan(document, program),
+        **process,
         "id": container.id,
         "name": container.name,
         "root_state": str(ctx.paths.state),
@@ -324,15 +327,21 @@ def _joins(ctx: Context, config: ContainerConfig) -> dict[str, str]:
     for name, mode in (("network", config.network_mode), ("pid", config.pid_mode), ("ipc", config.ipc_mode)):
         if not mode.startswith("container:"):
             continue
-        other = store.find(ctx.db, mode.removeprefix("container:"))
-        if not other.state.status.alive or not other.state.pid:
-            raise Conflict(
-                f"cannot join {name} of container {other.name}: it is not running", subject=other.name
-            )
+        other = _alive(ctx, mode, name)
         joins[name] = f"/proc/{other.state.pid}/ns/{'net' if name == 'network' else name}"
         if name == "ipc":
             joins["shm"] = f"/proc/{other.state.pid}/ns/mnt"
+    if config.userns_mode.startswith("container:"):
+        joins["user"] = f"/proc/{_alive(ctx, config.userns_mode, 'user').state.pid}/ns/user"
     return joins
+
+
+def _alive(ctx: Context, mode: str, name: str) -> Container:
+    """The container of a mode "container:ID". Raises NotFound, Conflict unless it runs."""
+    other = store.find(ctx.db, mode.removeprefix("container:"))
+    if not other.state.status.alive or not other.state.pid:
+        raise Conflict(f"cannot join {name} of container {other.name}: it is not running", subject=other.name)
+    return other
 
 
 def _mount_sources(ctx: Context, container: Container) -> dict[str, str | Filesystem]:

@@ -49,7 +49,11 @@ def info(ctx: Context) -> dict[str, Any]:
         "RunDir": str(ctx.paths.run),
         "Name": os.uname().nodename,
         "Labels": list(ctx.config.labels),
-        "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
+        "SecurityOptions": [
+            "name=seccomp,profile=builtin",
+            "name=cgroupns",
+            *(("name=userns",) if ctx.config.userns_remap else ()),
+        ],
         "RegistryConfig": {
             "Mirrors": list(ctx.config.registry_mirrors),
             "InsecureRegistries": list(ctx.config.insecure_registries),

@@ -21,7 +21,8 @@ from runtime.errors import Conflict, Denied, EngineError, Failed, InvalidInput
 from runtime.images import tar_reader
 from runtime.images.tar_reader import Entry, TarReader
 from runtime.images.trees import split_name
-from runtime.kernel import rootpath, syscalls
+from runtime.kernel import file_capabilities, rootpath, syscalls
+from runtime.model.ids import IdMap, to_host
 
 __all__ = ["Target", "place"]
 
@@ -46,6 +47,7 @@ class Target:
 
     ``owner`` replaces the archive's owners; None keeps them. Without ``privileges`` set-id bits, file
     capabilities and other people's access to devices are dropped: what an image wrote gives no rights here.
+    ``ids`` are those of the container's user namespace, which all owners are given in.
     """
 
     fd: int
@@ -53,6 +55,16 @@ class Target:
     root: int | None
     owner: tuple[int, int] | None
     privileges: bool
+    ids: IdMap | None = None
+
+    def host_owner(self, uid: int, gid: int) -> tuple[int, int]:
+        """Raises InvalidInput for ids that the container does not have."""
+        if self.ids is None:
+            return uid, gid
+        owner = to_host(self.ids.uids, uid), to_host(self.ids.gids, gid)
+        if min(owner) < 0:
+            raise InvalidInput(f"the container's user namespace has no owner {uid}:{gid}", subject=self.path)
+        return owner
 
 
 def place(reader: TarReader, target: Target, check: Callable[[], None] | None = None) -> None:
@@ -149,7 +161,7 @@ class _Placer:
                     os.mkdir(part, 0o755, dir_fd=fd)
                     below = os.open(part, _DIRECTORY, dir_fd=fd)
                     if target.owner is not None:
-                        os.chown(f"/proc/self/fd/{below}", *target.owner)
+                        os.chown(f"/proc/self/fd/{below}", *target.host_owner(*target.owner))
                 except NotADirectoryError:
                     if target.root is None:
                         raise
@@ -268,7 +280,7 @@ class _Placer:
         owner clears set-id bits and capabilities (chown(2))."""
         target = self._target
         owner = (entry.uid, entry.gid) if target.owner is None else target.owner
-        os.chown(path, *owner)
+        os.chown(path, *target.host_owner(*owner))
         if entry.type != tar_reader.SYMLINK:
             mode = entry.mode & 0o7777
             if not target.privileges:
@@ -278,6 +290,8 @@ class _Placer:
         for key, value in (entry.xattrs or {}).items():
             if not key.startswith(b"user.") and not (key == b"security.capability" and target.privileges):
                 continue
+            if key == b"security.capability" and target.ids is not None:
+                value = file_capabilities.for_root(value, target.ids.root[0])
             try:
                 os.setxattr(path, key, value)
             except OSError as error:

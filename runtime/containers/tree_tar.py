@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from runtime.errors import Failed
 from runtime.images import tar_reader
 from runtime.images.tar_writer import END, header, padding
-from runtime.kernel import syscalls
+from runtime.kernel import file_capabilities, syscalls
+from runtime.model.ids import IdMap, IdRange, to_container
 
 __all__ = ["KERNEL_FILESYSTEMS", "Packing", "is_kernel_file", "tree_tar"]
 
@@ -35,6 +36,10 @@ KERNEL_FILESYSTEMS = frozenset(
 )  # fmt: skip
 """What the kernel answers itself: no files to be copied (docker's cp does not show them either)."""
 
+_CAPABILITY = b"security.capability"
+_OVERFLOW = 65534
+"""Whom a container sees as the owner of what belongs to nobody in it (/proc/sys/kernel/overflowuid)."""
+
 _NODES = {
     stat.S_IFCHR: tar_reader.CHARACTER_DEVICE,
     stat.S_IFBLK: tar_reader.BLOCK_DEVICE,
@@ -51,11 +56,13 @@ def is_kernel_file(fd: int) -> bool:
 class Packing:
     """How to pack. ``layer``: the tree is an upper directory of overlayfs; whiteouts become ``.wh.`` files
     and all attributes are kept. ``hidden``: (device, inode) of directories shown empty. ``check`` is called
-    now and then and may raise, to cancel."""
+    now and then and may raise, to cancel. ``ids``: owners are written as the container with these has them.
+    """
 
     layer: bool = False
     hidden: frozenset[tuple[int, int]] = frozenset()
     check: Callable[[], None] | None = None
+    ids: IdMap | None = None
 
 
 def tree_tar(top: int, name: bytes, packing: Packing = Packing()) -> Iterator[bytes]:
@@ -138,7 +145,7 @@ class _Packer:
         xattrs = _xattrs(fd, self._packing.layer)
         opaque = xattrs.pop(_OPAQUE.encode(), None) == b"y"
         if prefix:
-            yield _header(prefix, tar_reader.DIRECTORY, info, xattrs=xattrs)
+            yield self._header(prefix, tar_reader.DIRECTORY, info, xattrs=xattrs)
         if opaque:
             yield header(prefix + b".wh..wh..opq", tar_reader.REGULAR, mode=0)
         hidden = (info.st_dev, info.st_ino) in self._packing.hidden
@@ -159,22 +166,22 @@ class _Packer:
         if info.st_nlink > 1:
             first = self._linked.setdefault((info.st_dev, info.st_ino), path)
             if first != path:
-                yield _header(path, tar_reader.HARD_LINK, info, linkname=first)
+                yield self._header(path, tar_reader.HARD_LINK, info, linkname=first)
                 return
         kind = stat.S_IFMT(info.st_mode)
         if kind == stat.S_IFREG:
             yield from self._regular(fd, path, info)
         elif kind == stat.S_IFLNK:
-            yield _header(path, tar_reader.SYMLINK, info, linkname=os.readlink(b"", dir_fd=fd))
+            yield self._header(path, tar_reader.SYMLINK, info, linkname=os.readlink(b"", dir_fd=fd))
         elif kind in _NODES:
-            yield _header(path, _NODES[kind], info, xattrs=_xattrs(fd, self._packing.layer))
+            yield self._header(path, _NODES[kind], info, xattrs=_xattrs(fd, self._packing.layer))
 
     def _regular(self, looked: int, path: bytes, info: os.stat_result) -> Iterator[bytes]:
         # Through our own descriptor: the very file that was looked at, whatever its name is now.
         file = os.open(f"/proc/self/fd/{looked}", os.O_RDONLY | os.O_CLOEXEC)
         try:
             xattrs = _xattrs(file, self._packing.layer)
-            yield _header(path, tar_reader.REGULAR, info, size=info.st_size, xattrs=xattrs)
+            yield self._header(path, tar_reader.REGULAR, info, size=info.st_size, xattrs=xattrs)
             remaining = info.st_size
             while remaining:
                 piece = os.read(file, min(remaining, _CHUNK))
@@ -188,30 +195,42 @@ class _Packer:
         finally:
             os.close(file)
 
+    def _header(
+        self,
+        path: bytes,
+        kind: int,
+        info: os.stat_result,
+        *,
+        size: int = 0,
+        linkname: bytes = b"",
+        xattrs: dict[bytes, bytes] | None = None,
+    ) -> bytes:
+        """Of what ``info`` is about, with the owners that the container sees."""
+        device = kind in (tar_reader.CHARACTER_DEVICE, tar_reader.BLOCK_DEVICE)
+        uid, gid = info.st_uid, info.st_gid
+        if self._packing.ids is not None:
+            uid, gid = _inside(self._packing.ids.uids, uid), _inside(self._packing.ids.gids, gid)
+            if xattrs and _CAPABILITY in xattrs:
+                plain = file_capabilities.of_root(xattrs[_CAPABILITY], self._packing.ids.root[0])
+                xattrs = {**xattrs, _CAPABILITY: plain}
+        return header(
+            path,
+            kind,
+            mode=stat.S_IMODE(info.st_mode),
+            uid=uid,
+            gid=gid,
+            size=size,
+            mtime=info.st_mtime_ns // 1_000_000_000,
+            linkname=linkname,
+            major=os.major(info.st_rdev) if device else 0,
+            minor=os.minor(info.st_rdev) if device else 0,
+            xattrs=xattrs,
+        )
 
-def _header(
-    path: bytes,
-    kind: int,
-    info: os.stat_result,
-    *,
-    size: int = 0,
-    linkname: bytes = b"",
-    xattrs: dict[bytes, bytes] | None = None,
-) -> bytes:
-    device = kind in (tar_reader.CHARACTER_DEVICE, tar_reader.BLOCK_DEVICE)
-    return header(
-        path,
-        kind,
-        mode=stat.S_IMODE(info.st_mode),
-        uid=info.st_uid,
-        gid=info.st_gid,
-        size=size,
-        mtime=info.st_mtime_ns // 1_000_000_000,
-        linkname=linkname,
-        major=os.major(info.st_rdev) if device else 0,
-        minor=os.minor(info.st_rdev) if device else 0,
-        xattrs=xattrs,
-    )
+
+def _inside(ranges: tuple[IdRange, ...], number: int) -> int:
+    found = to_container(ranges, number)
+    return found if found >= 0 else _OVERFLOW
 
 
 def _xattrs(fd: int, everything: bool) -> dict[bytes, bytes]:

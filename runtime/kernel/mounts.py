@@ -7,7 +7,8 @@ A plan is a list of dicts that marshal can write::
 
 ``type`` "bind" copies the tree at ``source``; with MS_REC its submounts too, and MS_RDONLY then holds for all
 of them unless ``extra`` has ``"top_readonly_only": True``; ``"subpath"`` there is the part of the source that
-is wanted, ``"namespace"`` the path of a mount namespace that the source is looked up in. ``type`` "cgroup"
+is wanted, ``"namespace"`` the path of a mount namespace that the source is looked up in, ``"idmap"`` the
+descriptor of a user namespace that owners are mapped with (:mod:`runtime.kernel.idmap`). ``type`` "cgroup"
 shows the container's own control groups, whatever the machine's version. Anything else is a file system type
 of the kernel.
 
@@ -115,6 +116,10 @@ def _mount(root_fd: int, item: PlannedMount, what: str) -> None:
         taken = item["extra"].get("taken")
         mount_fd = taken if isinstance(taken, int) else _clone(item)
         directory = stat.S_ISDIR(os.fstat(mount_fd).st_mode)
+        if "idmap" in item["extra"]:
+            from runtime.kernel import idmap
+
+            idmap.map_mount(mount_fd, int(str(item["extra"]["idmap"])), item["source"])
     else:
         mount_fd = filesystems.new_filesystem(kind, item["source"], flags, item["data"])
     try:

@@ -29,7 +29,11 @@ def mount_overlay(
     With too few layers for overlayfs (none below an upper, one alone) it is a bind mount of the one
     directory. ``volatile`` leaves out every sync of the upper file system. The working directory of the
     process stays. Raises SyscallError.
+
+    A layer that is there twice (two build steps that changed nothing) would be ELOOP; the topmost hides all
+    of the other, so it stands for both.
     """
+    lowerdirs = list(dict.fromkeys(lowerdirs))
     what = f"overlay on {target}"
     target_fd = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -15,7 +15,8 @@ __all__ = [
     "SyscallError", "bpf", "capget", "capset", "close_range", "execveat", "fsconfig_create",
     "fsconfig_set_fd", "fsconfig_set_flag", "fsconfig_set_string", "fsmount", "fsopen",
     "fstatfs_type", "mount", "mount_setattr", "move_mount", "open_tree", "openat2",
-    "pidfd_send_signal", "pivot_root", "prctl", "seccomp", "setdomainname", "sethostname", "setns",
+    "pidfd_send_signal", "pivot_root", "prctl", "seccomp", "setdomainname", "setfsgid", "setfsuid",
+    "sethostname", "setns",
     "umount2", "unshare",
 ]  # fmt: skip
 
@@ -55,6 +56,7 @@ MOUNT_ATTR_RELATIME = 0x00000000
 MOUNT_ATTR_NOATIME = 0x00000010
 MOUNT_ATTR_STRICTATIME = 0x00000020
 MOUNT_ATTR_NODIRATIME = 0x00000080
+MOUNT_ATTR_IDMAP = 0x00100000
 MOUNT_ATTR_NOSYMFOLLOW = 0x00200000
 
 MOVE_MOUNT_F_EMPTY_PATH = 0x00000004
@@ -212,10 +214,17 @@ def move_mount(mount_fd: int, target_fd: int, what: str) -> None:
 
 
 def mount_setattr(
-    dirfd: int, path: Path, flags: int, *, attr_set: int = 0, attr_clr: int = 0, propagation: int = 0
+    dirfd: int,
+    path: Path,
+    flags: int,
+    *,
+    attr_set: int = 0,
+    attr_clr: int = 0,
+    propagation: int = 0,
+    userns_fd: int = 0,
 ) -> None:
-    """mount_setattr(2); since Linux 5.12."""
-    attributes = struct.pack("=QQQQ", attr_set, attr_clr, propagation, 0)
+    """mount_setattr(2); since Linux 5.12. ``userns_fd`` goes with MOUNT_ATTR_IDMAP."""
+    attributes = struct.pack("=QQQQ", attr_set, attr_clr, propagation, userns_fd)
     result = _syscall(_MOUNT_SETATTR, dirfd, os.fsencode(path), flags, attributes, len(attributes))
     _check(result, "mount_setattr", _text(path) or f"of descriptor {dirfd}")
 
@@ -314,6 +323,20 @@ def prctl(option: int, *arguments: int | bytes) -> int:
         for item in padded
     ]
     return _check(_libc.prctl(option, *values), "prctl", str(option))
+
+
+def setfsuid(uid: int) -> None:
+    """setfsuid(2) of the calling thread alone. The call tells nothing about failure, so it is asked again."""
+    _libc.setfsuid(uid)
+    if _libc.setfsuid(-1) & 0xFFFFFFFF != uid:
+        raise SyscallError("setfsuid", str(uid), 1)  # EPERM
+
+
+def setfsgid(gid: int) -> None:
+    """setfsgid(2), likewise."""
+    _libc.setfsgid(gid)
+    if _libc.setfsgid(-1) & 0xFFFFFFFF != gid:
+        raise SyscallError("setfsgid", str(gid), 1)  # EPERM
 
 
 def pidfd_send_signal(pidfd: int, signal: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from runtime.model.ids import IdMap
+
 __all__ = [
     "Container",
     "ContainerConfig",
@@ -201,6 +203,10 @@ class ContainerConfig:
     volumes_from: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     """"NAME-OR-ID:ALIAS" of containers whose names are written into this one's hosts file when it starts."""
+    userns_mode: str = ""
+    """"host", "remap", "auto:size=N", "container:ID"; "" is the host's ids, until created the setting's."""
+    id_map: IdMap | None = None
+    """The ids of its user namespace; None is the host's. Chosen at create, the container's until it goes."""
     internal: bool = False
     """A build step: hidden from lists, removed by whoever finds its owner dead."""
 

@@ -12,10 +12,14 @@ from runtime.errors import InvalidInput
 from runtime.model.container import Mount, MountType
 from runtime.model.quantities import parse_size
 
-__all__ = ["CREATE", "parse_mount", "parse_volume"]
+__all__ = ["CREATE", "IDMAP", "parse_mount", "parse_volume"]
 
 CREATE = "create"
 """A bind mount's option: its source is made, as a directory, when it is missing (docker's ``-v``)."""
+
+IDMAP = "idmap"
+"""A bind mount's option: in a container with a user namespace the owners on disk are the container's ids, as
+they always are on a volume (podman's name for it)."""
 
 _PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 _IGNORED_OPTIONS = ("consistent", "cached", "delegated", "default")
@@ -64,7 +68,7 @@ def parse_volume(text: str, *, base: Path | None = None) -> Mount:
         seen.add(group)
         if option in ("ro", "rw"):
             read_only = option == "ro"
-        elif option in ("z", "Z"):
+        elif option in ("z", "Z") or (option == IDMAP and kind is not MountType.TMPFS):
             extra.append(option)
         elif option == "nocopy" and kind is MountType.VOLUME:
             no_copy = True
@@ -84,7 +88,7 @@ def parse_volume(text: str, *, base: Path | None = None) -> Mount:
 
 
 def _are_options(text: str) -> bool:
-    known = {"ro", "rw", "z", "Z", "nocopy", *_PROPAGATIONS, *_IGNORED_OPTIONS}
+    known = {"ro", "rw", "z", "Z", "nocopy", IDMAP, *_PROPAGATIONS, *_IGNORED_OPTIONS}
     return all(option in known for option in text.split(","))
 
 
@@ -162,6 +166,7 @@ _MOUNT_KEYS = {
     "readonly": "readonly",
     "ro": "readonly",
     "consistency": "consistency",
+    "idmap": "idmap",
     "bind-propagation": "bind-propagation",
     "bind-create-src": "bind-create-src",
     "bind-recursive": "bind-recursive",
@@ -174,7 +179,7 @@ _MOUNT_KEYS = {
     "tmpfs-size": "tmpfs-size",
     "tmpfs-mode": "tmpfs-mode",
 }
-_MOUNT_FLAGS = ("readonly", "volume-nocopy", "bind-create-src", "bind-nonrecursive")
+_MOUNT_FLAGS = ("readonly", "idmap", "volume-nocopy", "bind-create-src", "bind-nonrecursive")
 _TRUE, _FALSE = ("1", "t", "true"), ("0", "f", "false")
 
 
@@ -209,6 +214,8 @@ def _mount(values: Mapping[str, str], wrong: _Wrong) -> Mount:
         prefix = name.partition("-")[0]
         if prefix in ("bind", "volume", "tmpfs") and prefix != kind:
             raise wrong(f"{name} does not go with type={kind.value}")
+    if kind is MountType.TMPFS and flag("idmap"):
+        raise wrong("a tmpfs has the container's own ids: idmap is for binds")
     if kind is MountType.TMPFS and source:
         raise wrong("a tmpfs has no source")
     if kind is MountType.BIND and not source.startswith("/"):
@@ -233,7 +240,7 @@ def _mount(values: Mapping[str, str], wrong: _Wrong) -> Mount:
         target=target,
         read_only=flag("readonly"),
         propagation=propagation,
-        options=(CREATE,) if flag("bind-create-src") else (),
+        options=(*((CREATE,) if flag("bind-create-src") else ()), *((IDMAP,) if flag("idmap") else ())),
         no_copy=flag("volume-nocopy"),
         recursive=recursive,
         subpath=os.path.normpath(subpath) if subpath else "",

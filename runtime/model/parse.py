@@ -14,6 +14,7 @@ from pathlib import Path
 
 from runtime.errors import InvalidInput, NotFound
 from runtime.model.container import PortBinding, RestartPolicy, RestartPolicyName
+from runtime.model.ids import DEFAULT_COUNT
 from runtime.model.mounts import parse_mount, parse_volume
 from runtime.model.quantities import parse_cpus, parse_duration, parse_size, parse_time
 
@@ -29,6 +30,7 @@ __all__ = [
     "parse_signal",
     "parse_size",
     "parse_time",
+    "parse_userns",
     "parse_volume",
 ]
 
@@ -216,3 +218,24 @@ def parse_env_text(text: str, name: str, environ: Mapping[str, str] | None = Non
             )
         found.extend(parse_env([line], environ))
     return found
+
+
+# user namespaces
+
+
+def parse_userns(mode: str) -> str:
+    """``--userns``: host, remap, auto[:size=N] (its size is filled in), container:NAME or nothing."""
+    kind, colon, rest = mode.partition(":")
+    if mode in ("", "host", "remap") or (kind == "container" and rest):
+        return mode
+    if mode == "auto":
+        return f"auto:size={DEFAULT_COUNT}"
+    if kind == "auto" and colon:
+        key, _, value = rest.partition("=")
+        if key == "size" and value.isascii() and value.isdigit() and 0 < int(value) < 1 << 31:
+            return f"auto:size={int(value)}"
+    raise InvalidInput(
+        f"--userns: invalid mode {mode!r}",
+        hint="host, remap, auto, auto:size=N or container:NAME",
+        subject=mode,
+    )

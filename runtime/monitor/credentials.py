@@ -134,6 +134,20 @@ def resolve_user(spec: str, extra_groups: list[str]) -> User:
     return User(uid, gid, [g for g in dict.fromkeys(supplementary) if g <= _MAX_ID], home)
 
 
+def check_mapped(plan: Plan, user: User) -> None:
+    """The kernel knows no other ids in a user namespace (EINVAL of setresuid(2)). Raises Refused."""
+    from runtime.kernel import idmap
+
+    for number, ranges in ((user.uid, "uids"), *((gid, "gids") for gid in (user.gid, *user.groups))):
+        if idmap.to_host(plan["userns"][ranges], number) < 0:
+            last = max(inside + count for inside, _outside, count in plan["userns"][ranges]) - 1
+            what = "user" if ranges == "uids" else "group"
+            raise Refused(
+                f"{what} id {number} is not in the container's user namespace, which has 0 to {last}"
+                " (--userns auto:size=N makes a larger one)"
+            )
+
+
 def change_directory(path: str, create: bool, owner: User) -> None:
     """Enter ``path`` inside the root, never through a magic link, and prove that we are inside it.
 

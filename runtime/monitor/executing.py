@@ -110,31 +110,49 @@ def _enter(
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         process.reset_signals()
         cgroups.detect().enter(plan["cgroup"])
+        if stdio is not None:
+            for target, source in enumerate(stdio):
+                os.dup2(source, target)
+        if plan["userns"]:
+            _before_userns(plan, stdio is not None)
         process.refuse_imports()
         namespaces.enter_fds(fds)
+        if plan["userns"]:
+            from runtime.monitor import userns
+
+            userns.take_root()
         os.chdir("/")
         if stdio is None:
             _terminal(request, sync)
-        else:
-            for target, source in enumerate(stdio):
-                os.dup2(source, target)
         merged = {
             **plan,
             **{key: request[key] for key in ("caps", "seccomp", "tty", "user", "groups", "env", "cwd")},
         }
         user = credentials.resolve_user(merged["user"], merged["groups"])
         os.umask(0o022)
-        credentials.limits(merged)
+        if plan["userns"]:
+            credentials.check_mapped(plan, user)
+        else:
+            credentials.limits(merged)
         env = credentials.environment(merged["env"], user)
         credentials.change_directory(merged["cwd"] or "/", False, user)
-        if stdio is None:
-            os.fchown(0, user.uid, -1)
+        if stdio is None or user.uid:
+            process.give_stdio(user)
         syscalls.close_range(3, 0xFFFFFFFF, syscalls.CLOSE_RANGE_CLOEXEC)
         credentials.apply(merged, user, merged["seccomp"])
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         credentials.execute(list(request["argv"]), env)
     except BaseException as error:
         credentials.fail(sync, error)
+
+
+def _before_userns(plan: Plan, pipes: bool) -> None:
+    """What only the host's root may do."""
+    from runtime.monitor import userns
+
+    credentials.limits({**plan, "caps": None})
+    if pipes:
+        userns.give_pipes(plan)
 
 
 def _terminal(request: Request, sync: _socket.socket) -> None:

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.monitor.shapes import Plan
 
-__all__ = ["refuse_imports", "reset_signals", "run"]
+__all__ = ["give_stdio", "refuse_imports", "reset_signals", "run"]
 
 _NEW = {
     "mount": syscalls.CLONE_NEWNS,
@@ -54,10 +54,19 @@ def refuse_imports() -> None:
     sys.path.clear()
 
 
-def run(plan: Plan, sync: _socket.socket, stdio: tuple[int, int, int] | None, netns: int) -> None:
-    """Never returns. ``stdio`` is None for a terminal; ``netns`` is kept from an earlier run, or -1."""
+def run(
+    plan: Plan,
+    sync: _socket.socket,
+    stdio: tuple[int, int, int] | None,
+    netns: int,
+    founded: dict[str, int],
+) -> None:
+    """Never returns. ``stdio`` is None for a terminal; ``netns`` is kept from an earlier run, or -1;
+    ``founded`` are the user namespace and what belongs to it (:mod:`runtime.monitor.userns`), or nothing."""
     try:
-        _isolate(plan, sync, netns)
+        _isolate(plan, sync, netns, founded)
+        if founded:
+            _map_ids(plan, founded["user"])
         rootfs = _root_file_system(plan)
         if plan["tty"]:
             _terminal(plan, sync, rootfs)
@@ -67,9 +76,13 @@ def run(plan: Plan, sync: _socket.socket, stdio: tuple[int, int, int] | None, ne
                 os.dup2(source, target)
         refuse_imports()
         _enter_root(plan, rootfs)
+        warnings = _step_in(plan, founded["user"]) if founded else []
         user = credentials.resolve_user(plan["user"], plan["groups"])
+        if founded:
+            credentials.check_mapped(plan, user)
+        else:
+            warnings = credentials.limits(plan)
         # Before the word that all is ready, so that whoever starts us can tell what is not in force.
-        warnings = credentials.limits(plan)
         if warnings:
             sync.send(b"W" + marshal.dumps(warnings))
         sync.send(b"R")
@@ -80,7 +93,7 @@ def run(plan: Plan, sync: _socket.socket, stdio: tuple[int, int, int] | None, ne
         credentials.fail(sync, error)
 
 
-def _isolate(plan: Plan, sync: _socket.socket, netns: int) -> None:
+def _isolate(plan: Plan, sync: _socket.socket, netns: int, founded: dict[str, int]) -> None:
     os.setsid()
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     # Not dumpable: nobody in the container may ptrace us or open our descriptors (CVE-2016-9962).
@@ -90,9 +103,15 @@ def _isolate(plan: Plan, sync: _socket.socket, netns: int) -> None:
     joins: dict[str, str] = plan["join"]
     flags = 0
     for name in plan["namespaces"]:
-        if name != "pid" and name not in joins and not (name == "network" and netns >= 0):
-            flags |= _NEW[name]
-    fds = {name: os.open(path, os.O_RDONLY | os.O_CLOEXEC) for name, path in joins.items() if name != "pid"}
+        if name in ("pid", "user") or name in joins or name in founded or (name == "network" and netns >= 0):
+            continue
+        flags |= _NEW[name]
+    fds = {
+        name: os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        for name, path in joins.items()
+        if name not in ("pid", "user")
+    }
+    fds.update((name, fd) for name, fd in founded.items() if name != "user")
     if netns >= 0:
         fds["network"] = netns
     if fds:
@@ -103,10 +122,38 @@ def _isolate(plan: Plan, sync: _socket.socket, netns: int) -> None:
     sync.send(b"N")
 
 
+def _map_ids(plan: Plan, userns: int) -> None:
+    """Have the plan's mounts mapped, and new files made in the name of the container's root."""
+    from runtime.kernel import idmap
+    from runtime.monitor.userns import root_of
+
+    for item in plan["mounts"]:
+        if item["extra"].get("idmap"):
+            item["extra"]["idmap"] = userns
+    plan["userns"]["fd"] = userns
+    idmap.act_as(*root_of(plan))
+
+
+def _step_in(plan: Plan, userns: int) -> list[str]:
+    """Into the user namespace, where every capability is; warnings of what only the host's root may do."""
+    from runtime.monitor.userns import give_pipes, step_in
+
+    warnings = credentials.limits({**plan, "caps": None})
+    if not plan["tty"]:
+        give_pipes(plan)
+    step_in(userns)
+    return warnings
+
+
 def _root_file_system(plan: Plan) -> str:
     rootfs: str = plan["rootfs"]
     mounts.take_shared(plan["mounts"])
     mounts.make_private(plan["root_propagation"])
+    if plan["userns"]:
+        from runtime.kernel import idmap
+
+        for directory in plan["userns"]["directories"]:
+            idmap.cover(directory, plan["userns"]["fd"])
     mounts.mount_overlay(plan["lowerdirs"], plan["upperdir"], plan["workdir"], rootfs)
     root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -143,15 +190,27 @@ def _enter_root(plan: Plan, rootfs: str) -> None:
         if plan["domainname"]:
             syscalls.setdomainname(plan["domainname"])
     mounts.pivot(rootfs)
+    if plan["sysctls"]:
+        _sysctls(plan)
+    mounts.readonly_paths(plan["readonly_paths"])
+    mounts.mask_paths(plan["masked_paths"])
+    if plan["readonly_rootfs"]:
+        mounts.set_rootfs_readonly()
+
+
+def _sysctls(plan: Plan) -> None:
+    if plan["userns"]:
+        from runtime.kernel import idmap
+        from runtime.monitor.userns import root_of
+
+        idmap.owner_of_namespaces(root_of(plan)[0])
     for path, value in plan["sysctls"]:
         try:
             procfs.write(path, value)
         except OSError as error:
             raise Refused(f"sysctl {path}={value}: {error.strerror}", 125) from error
-    mounts.readonly_paths(plan["readonly_paths"])
-    mounts.mask_paths(plan["masked_paths"])
-    if plan["readonly_rootfs"]:
-        mounts.set_rootfs_readonly()
+    if plan["userns"]:
+        idmap.act_as(*root_of(plan))
 
 
 def _execute(plan: Plan, sync: _socket.socket, user: credentials.User) -> None:
@@ -160,7 +219,7 @@ def _execute(plan: Plan, sync: _socket.socket, user: credentials.User) -> None:
     if plan["cwd"] not in ("", "/"):
         credentials.change_directory(plan["cwd"], True, user)
     if plan["tty"] or user.uid:
-        _give_stdio(user)
+        give_stdio(user)
     # The program must not get a descriptor of ours, whatever it is (CVE-2024-21626).
     syscalls.close_range(3, 0xFFFFFFFF, syscalls.CLOSE_RANGE_CLOEXEC)
     credentials.apply(plan, user, plan["seccomp"])
@@ -172,7 +231,7 @@ def _execute(plan: Plan, sync: _socket.socket, user: credentials.User) -> None:
     credentials.execute(list(plan["argv"]), env)
 
 
-def _give_stdio(user: credentials.User) -> None:
+def give_stdio(user: credentials.User) -> None:
     """Pipes and the terminal belong to the user, as docker does, so that /dev/stdout can be reopened."""
     for fd in range(3):
         info = os.fstat(fd)

@@ -56,6 +56,7 @@ class Monitor:
         self.cgroup = cgroups.detect()
         self.own_pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self.netns = -1
+        self.userns = -1
         self.pid = 0
         self.paused = False
         self.manual_stop = False
@@ -151,6 +152,7 @@ class Monitor:
             outputs = {out_read: 1, err_read: 2}
             stdio = (child_in, out_write, err_write)
             keep = [child_in, out_write, err_write]
+        founded = self._found() if plan["userns"] else {}
         if "pid" in plan["join"]:
             fd = os.open(plan["join"]["pid"], os.O_RDONLY | os.O_CLOEXEC)
             syscalls.setns(fd, syscalls.CLONE_NEWPID)
@@ -164,17 +166,25 @@ class Monitor:
             if pid == 0:
                 signal.set_wakeup_fd(-1)
                 ours.close()
-                process.run(plan, theirs, stdio, self.netns)
+                process.run(plan, theirs, stdio, self.netns, founded)
         finally:
             procfs.restore_title("tuidock-monitor", title)
             syscalls.setns(self.own_pidns, syscalls.CLONE_NEWPID)
         self.pid = pid
         theirs.close()
-        for fd in keep:
+        for fd in (*keep, *(fd for name, fd in founded.items() if name != "user")):
             os.close(fd)
         if not plan["tty"]:
             self.streams.take(outputs, stdin, False)
         return ours
+
+    def _found(self) -> dict[str, int]:
+        """The user namespace, kept for later runs, and new namespaces that belong to it."""
+        from runtime.monitor import userns
+
+        founded = userns.found(self.plan, self.userns, self.netns)
+        self.userns = founded["user"]
+        return founded
 
     def _until_ready(self, sync: _socket.socket, warnings: list[str]) -> tuple[int, str] | None:
         """Hear the process until it stands before the program. A failure comes back as (code, message)."""

@@ -16,6 +16,7 @@ from runtime.containers.stop import stop
 from runtime.context import Context
 from runtime.errors import Conflict, EngineError, NotFound
 from runtime.model.container import Container, ContainerConfig, HealthCheck, Mount, MountType, PortBinding
+from runtime.model.mounts import IDMAP
 from runtime.model.service import UpOptions
 from runtime.services import labels
 from runtime.services.plan import Action, ActionKind
@@ -120,9 +121,8 @@ def replica_config(ctx: Context, project: Project, service: ServiceSpec, number:
     config = service.config
     mounts = list(config.mounts)
     for file in service.files:
-        mounts.append(
-            Mount(MountType.BIND, str(_written(ctx, project.name, file)), file.target, read_only=True)
-        )
+        source_path = str(_written(ctx, project.name, file))
+        mounts.append(Mount(MountType.BIND, source_path, file.target, read_only=True, options=(IDMAP,)))
     for name, read_only in service.volumes_from:
         targets = {mount.target for mount in mounts}
         source = _first_container(ctx, project.name, name)

@@ -121,4 +121,14 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (diff_id, repository)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE id_range (             -- ids of the host that a container has to itself (--userns auto)
+        container_id TEXT PRIMARY KEY,
+        start INTEGER NOT NULL UNIQUE,
+        size INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TRIGGER id_range_returned AFTER DELETE ON container BEGIN
+        DELETE FROM id_range WHERE container_id = OLD.id;
+    END;
+    """,
 )

@@ -182,7 +182,8 @@ def test_a_missing_file_is_named() -> None:
         (["-d", "-a", "stdin"], "both --attach and --detach"),
         (["-a", "stdfoo"], "--attach: 'stdfoo'"),
         (["--pull", "sometimes"], "invalid pull option"),
-        (["--userns", "keep-id"], "--userns keep-id"),
+        (["--userns", "keep-id"], "--userns: invalid mode"),
+        (["--userns", "auto:size=0"], "--userns: invalid mode"),
         (["--expose", "80:80"], "--expose"),
     ],
 )

@@ -84,6 +84,7 @@ def build(image: str, command: Sequence[str], options: Options) -> ContainerConf
         volumes_from=_many(options, "volumes_from"),
         links=_many(options, "link"),
         cgroupns_mode=_text(options, "cgroupns") or "",
+        userns_mode=parse.parse_userns(_text(options, "userns") or ""),
         pid_mode=_mode(options, "pid", ("host", "private")),
         ipc_mode=_mode(options, "ipc", ("host", "private", "none", "shareable")),
         uts_mode=_mode(options, "uts", ("host", "private")),
@@ -128,10 +129,6 @@ def _check_conflicts(options: Options) -> None:
             raise InvalidInput(
                 f"invalid value for --attach: {stream!r}", hint="one of STDIN, STDOUT, STDERR", subject=stream
             )
-    if _text(options, "userns") not in (None, "", "host"):
-        raise InvalidInput(
-            f"--userns {_text(options, 'userns')} is not supported", hint="only 'host' is accepted for now"
-        )
     for name, accepted in (("isolation", "default"), ("runtime", "tuidock"), ("volume_driver", "local")):
         given = _text(options, name)
         if given not in (None, "", accepted):

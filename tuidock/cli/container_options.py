@@ -103,7 +103,7 @@ _OPTIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("-t", "--tty"), "", "Allocate a pseudo-TTY"),
     (("--ulimit",), "*NAME=SOFT[:HARD]", "Ulimit options"),
     (("-u", "--user"), "USER[:GROUP]", "Username or UID"),
-    (("--userns",), "MODE", "User namespace to use (host)"),
+    (("--userns",), "MODE", "User namespace to use (host, remap, auto[:size=N], container:NAME)"),
     (("--uts",), "MODE", "UTS namespace to use (host)"),
     (("-v", "--volume"), "*MOUNT", "Bind mount a volume: [SOURCE:]TARGET[:OPTIONS]"),
     (("--volume-driver",), "DRIVER", "Optional volume driver for the container (local)"),

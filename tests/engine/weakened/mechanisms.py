@@ -439,8 +439,8 @@ def _sys_resource(patch: Patch, value: str) -> None:
     """The monitor and all below it lose a capability, as on a machine that withholds it."""
     real = process._isolate
 
-    def isolate(plan: dict[str, Any], sync: Any, netns: int) -> None:
-        real(plan, sync, netns)
+    def isolate(plan: dict[str, Any], sync: Any, netns: int, founded: dict[str, int]) -> None:
+        real(plan, sync, netns, founded)
         effective, permitted, inheritable = syscalls.capget()
         lost = ~(1 << capabilities.NAMES.index("CAP_SYS_RESOURCE"))
         syscalls.capset(effective & lost, permitted & lost, inheritable & lost)
