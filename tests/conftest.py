@@ -191,8 +191,8 @@ def _standing() -> set[str]:
 
 
 def _assert_no_leases(state: str) -> None:
-    """Addresses and ports are given back with their container."""
-    for table in ("endpoint", "port"):
+    """Addresses, ports and ranges of ids are given back with their container."""
+    for table in ("endpoint", "port", "id_range"):
         holders = rows_of(state, f"SELECT container_id FROM {table}")
         assert not holders, f"left behind: {table} rows of {', '.join(holder[:12] for holder in holders)}"
 

@@ -98,6 +98,8 @@ def make_directories(root: str, path: str) -> list[str]:
                 try:
                     os.mkdir(current, 0o755)
                     made.append(current)
+                    # Whatever the umask: a container that has no power over it may still read its limits.
+                    os.chmod(current, 0o755)
                 except FileExistsError:
                     continue
             for directory in made:
