@@ -239,8 +239,8 @@ def test_secrets_and_configs(tmp_path: Path) -> None:
         rest,
     )
     assert made.config.mounts == (
-        Mount(BIND, str(tmp_path / "s.txt"), "/run/secrets/file", True),
-        Mount(BIND, "/etc/c", "/etc/app.conf", True),
+        Mount(BIND, str(tmp_path / "s.txt"), "/run/secrets/file", True, options=("idmap",)),
+        Mount(BIND, "/etc/c", "/etc/app.conf", True, options=("idmap",)),
     )
     secret, text = made.files
     assert (secret.target, secret.content, secret.mode, secret.uid) == ("/run/secrets/token", "t0p", 0o400, 7)
@@ -634,3 +634,15 @@ networks:
     assert (web.replicas, web.config.resources.cpus, web.config.resources.memory) == (3, 0.5, 50 << 20)
     assert web.config.ports == (bound(80, 4000),)
     assert web.config.networks == (NetworkAttachment("p_webnet", ("web",)),)
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"), [("host", "host"), ("auto", "auto"), ("'auto:size=10'", "auto:size=10")]
+)
+def test_userns_mode(tmp_path: Path, text: str, mode: str) -> None:
+    assert service(tmp_path, f"userns_mode: {text}").config.userns_mode == mode
+
+
+def test_a_wrong_userns_mode_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"userns_mode.*keep-id"):
+        service(tmp_path, "userns_mode: keep-id")
