@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Ranges = Iterable[tuple[int, int, int]]
 
-__all__ = ["act_as", "cover", "map_mount", "owner_of_namespaces", "to_host", "write_maps"]
+__all__ = ["act_as", "cover", "map_mount", "owner_of_namespaces", "read_map", "to_host", "write_maps"]
 
 
 def write_maps(pid: int, uids: Ranges, gids: Ranges) -> None:
@@ -38,6 +38,22 @@ def write_maps(pid: int, uids: Ranges, gids: Ranges) -> None:
             raise syscalls.SyscallError("write", shown, error.errno or 0) from error
         finally:
             os.close(fd)
+
+
+def read_map(pid: int, name: str) -> list[tuple[int, int, int]]:
+    """ "uid_map" or "gid_map" of a process, outside ids being ours."""
+    fd = os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = b""
+        while piece := os.read(fd, 1 << 16):
+            text += piece
+    finally:
+        os.close(fd)
+    found = []
+    for line in text.splitlines():
+        inside, outside, count = line.split()
+        found.append((int(inside), int(outside), int(count)))
+    return found
 
 
 def map_mount(mount_fd: int, userns: int, what: str) -> None:

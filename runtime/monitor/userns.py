@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.monitor.shapes import Plan
 
-__all__ = ["found", "give_pipes", "root_of", "step_in", "take_root"]
+__all__ = ["found", "give_pipes", "host_owners", "root_of", "step_in", "take_root"]
 
 _OWNED = ("network", "ipc", "uts", "cgroup")
 
@@ -35,7 +35,8 @@ _OWNED = ("network", "ipc", "uts", "cgroup")
 def found(plan: Plan, userns: int, netns: int) -> dict[str, int]:
     """In the monitor: descriptors of the user namespace ("user") and of the new namespaces that it owns.
 
-    ``userns`` and ``netns`` are those of an earlier run, or -1. Raises OSError.
+    ``userns`` and ``netns`` are those of an earlier run, or -1. A plan without ids gets those of the one that
+    is joined. Raises OSError.
     """
     join = userns
     if join < 0 and "user" in plan["join"]:
@@ -46,7 +47,6 @@ def found(plan: Plan, userns: int, netns: int) -> dict[str, int]:
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        signal.set_wakeup_fd(-1)
         ours.close()
         _be_founder(plan, join, wanted, theirs)
     theirs.close()
@@ -56,6 +56,8 @@ def found(plan: Plan, userns: int, netns: int) -> dict[str, int]:
             idmap.write_maps(pid, plan["userns"]["uids"], plan["userns"]["gids"])
             ours.send(b"G")
         _hear(ours, b"N")
+        if not plan["userns"]["uids"]:
+            plan["userns"].update(uids=idmap.read_map(pid, "uid_map"), gids=idmap.read_map(pid, "gid_map"))
         fds = namespaces.namespace_fds(pid, wanted)
         fds["user"] = join if join >= 0 else namespaces.namespace_fds(pid, ["user"])["user"]
         return fds
@@ -73,6 +75,7 @@ def _hear(sock: _socket.socket, wanted: bytes) -> None:
 def _be_founder(plan: Plan, join: int, wanted: list[str], sock: _socket.socket) -> None:
     """Never returns."""
     try:
+        signal.set_wakeup_fd(-1)
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
         # A new cgroup namespace has the maker's group as its root.
@@ -120,6 +123,20 @@ def give_pipes(plan: Plan) -> None:
     for fd in range(3):
         if stat.S_ISFIFO(os.fstat(fd).st_mode):
             os.fchown(fd, uid, gid)
+
+
+def host_owners(plan: Plan, data: str) -> str:
+    """A mount's options, "uid=" and "gid=" of the container as the host counts. Raises OSError."""
+    out = []
+    for option in data.split(","):
+        name, _, value = option.partition("=")
+        if name in ("uid", "gid") and value.isdigit():
+            number = idmap.to_host(plan["userns"][name + "s"], int(value))
+            if number < 0:
+                raise OSError(f"mount option {option}: the user namespace has no such id")
+            option = f"{name}={number}"
+        out.append(option)
+    return ",".join(out)
 
 
 def root_of(plan: Plan) -> tuple[int, int]:

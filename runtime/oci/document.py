@@ -23,7 +23,7 @@ _PROCESS = {
 _USER = {"uid", "gid", "umask", "additionalGids", "username"}
 _LINUX = {
     "namespaces", "devices", "cgroupsPath", "resources", "rootfsPropagation", "seccomp", "maskedPaths",
-    "readonlyPaths", "sysctl",
+    "readonlyPaths", "sysctl", "uidMappings", "gidMappings",
 }  # fmt: skip
 _RESOURCES: dict[str, set[str]] = {
     "memory": {
@@ -37,7 +37,7 @@ _RESOURCES: dict[str, set[str]] = {
     },
 }  # fmt: skip
 _HOOKS = {"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"}
-_NAMESPACES = {"pid", "network", "mount", "ipc", "uts", "cgroup"}
+_NAMESPACES = {"pid", "network", "mount", "ipc", "uts", "cgroup", "user"}
 
 
 def load(bundle: Path) -> Document:
@@ -106,11 +106,30 @@ def _check_linux(linux: Document) -> None:
             raise InvalidInput("linux.namespaces: joining a mount namespace is not supported")
     if "mount" not in seen:
         raise InvalidInput("linux.namespaces: a mount namespace is needed")
+    _check_mappings(linux, seen)
     seccomp = _section(linux, "seccomp")
     _refuse_unknown(
         seccomp, {"defaultAction", "defaultErrnoRet", "architectures", "syscalls"}, "linux.seccomp."
     )
     _check_sysctls(_section(linux, "sysctl"), seen)
+
+
+def _check_mappings(linux: Document, seen: set[str]) -> None:
+    """config-linux.md, "User namespace mappings": needed for a new user namespace, known for one that is
+    joined. Root must be mapped: the container's mounts are made in its name."""
+    joined = any(item.get("type") == "user" and item.get("path") for item in linux.get("namespaces") or [])
+    for key in ("uidMappings", "gidMappings"):
+        ranges = linux.get(key) or []
+        if ranges and ("user" not in seen or joined):
+            raise InvalidInput(f"linux.{key} needs a new user namespace in linux.namespaces")
+        if "user" in seen and not joined and not ranges:
+            raise InvalidInput(f"linux.{key} is missing, which a new user namespace needs")
+        for item in ranges:
+            numbers = [item.get(name) for name in ("containerID", "hostID", "size")]
+            if not all(isinstance(number, int) and 0 <= number < 1 << 32 for number in numbers):
+                raise InvalidInput(f"linux.{key}: {item} needs containerID, hostID and size")
+        if ranges and not any(item["containerID"] == 0 and item["size"] for item in ranges):
+            raise InvalidInput(f"linux.{key}: id 0 of the container is not mapped")
 
 
 _IPC_SYSCTLS = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.errors import Conflict, InvalidInput
-from runtime.kernel import capabilities, namespaces
+from runtime.kernel import capabilities, idmap, namespaces
 from runtime.oci import document, forking, plan, process
 from runtime.oci.state import Record
 
@@ -75,6 +75,12 @@ def execute(
     part = plan.process_part(wanted)
     linux = record.fields["config"].get("linux") or {}
     planned = {**part, "seccomp": plan.seccomp_program(linux, wanted), "cgroup": record.cgroup}
+    planned["userns"] = plan.id_maps(linux)
+    if planned[
+        "userns"
+    ]:  # as the kernel has them: those of a namespace that was joined are not in the document
+        for kind in ("uid", "gid"):
+            planned["userns"][f"{kind}s"] = idmap.read_map(record.pid, f"{kind}_map")
     forking.check_console(planned["tty"], console_socket, console)
     streams = process.Streams(forking.connect_console(console_socket, console), preserve_fds)
     names = record.fields["plan"]["namespaces"]

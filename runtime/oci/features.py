@@ -29,7 +29,7 @@ def features() -> dict[str, Any]:
         "hooks": list(_HOOKS),
         "mountOptions": OPTIONS,
         "linux": {
-            "namespaces": sorted(defaults.NAMESPACES),
+            "namespaces": sorted((*defaults.NAMESPACES, "user")),
             "capabilities": list(capabilities.NAMES[: capabilities.last_cap() + 1]),
             "cgroup": {
                 "v1": version == 1, "v2": version == 2, "systemd": False, "systemdUser": False, "rdma": False,

@@ -79,11 +79,13 @@ def _fork_and_hear(record: Record, planned: dict[str, Any], streams: process.Str
     base = record.document("creating", 0)
     pidns = forking.pid_namespace(planned["namespaces"], planned["join"])
 
+    founded = _found(planned)
+
     def child(sync: forking.Sync) -> None:
-        process.set_up_and_wait(planned, sync, streams, waiting, base)
+        process.set_up_and_wait(planned, sync, streams, waiting, base, founded)
 
     pid, sync = forking.fork_into(pidns, child)
-    for fd in (*waiting, streams.console):
+    for fd in (*waiting, streams.console, *founded.values()):
         if fd >= 0:
             os.close(fd)
     record.fields.update(pid=pid, start_time=pidfd.start_time(pid))
@@ -94,6 +96,26 @@ def _fork_and_hear(record: Record, planned: dict[str, Any], streams: process.Str
             hooks.run(planned["hooks"], point, record.document("creating"))
 
     forking.hear(sync, warn, run_hooks)
+
+
+def _found(planned: dict[str, Any]) -> dict[str, int]:
+    """The user namespace and what belongs to it; nothing without one."""
+    if planned["userns"] is None:
+        return {}
+    from runtime.kernel import idmap
+    from runtime.monitor import userns
+
+    founded = userns.found(planned, -1, -1)
+    for item in planned["mounts"]:
+        if item["extra"].get("idmap"):
+            item["extra"]["idmap"] = founded["user"]
+        item["data"] = userns.host_owners(planned, item["data"])
+    uids, gids = planned["userns"]["uids"], planned["userns"]["gids"]
+    planned["device_owners"] = [
+        (path, idmap.to_host(uids, uid), idmap.to_host(gids, gid))
+        for path, uid, gid in planned["device_owners"]
+    ]
+    return founded
 
 
 def _waiting_place(directory: Path) -> tuple[int, int]:

@@ -45,7 +45,7 @@ _ATTRIBUTES = {
 }  # fmt: skip
 _ATIMES = {"noatime", "relatime", "strictatime"}
 OPTIONS = sorted(
-    {*_SET, *_CLEAR, *PROPAGATION, "tmpcopyup"}
+    {*_SET, *_CLEAR, *PROPAGATION, "tmpcopyup", "idmap"}
     | {f"r{name}" for name in (*_ATTRIBUTES, "rw", "suid", "dev", "exec", "diratime", "symfollow")}
 )
 
@@ -77,6 +77,8 @@ def plan_mount(mount: dict[str, Any], bundle: str) -> dict[str, Any]:
             extra["copy_up"] = True
         elif option[:1] == "r" and (option[1:] in _ATTRIBUTES or _CLEAR.get(option[1:]) in _ATTRIBUTES):
             _whole_tree(extra, option[1:])
+        elif option == "idmap" and not (mount.get("uidMappings") or mount.get("gidMappings")):
+            extra["idmap"] = True
         elif option in ("remount", "idmap", "ridmap"):
             raise InvalidInput(f"mounts: option {option} on {destination} is not supported")
         elif option not in _NOTHING:
@@ -87,6 +89,8 @@ def plan_mount(mount: dict[str, Any], bundle: str) -> dict[str, Any]:
         if data:
             raise InvalidInput(f"mounts: {destination}: unknown option {data[0]} of a bind mount")
         source = os.path.join(bundle, source)
+    if extra.get("idmap") and kind != "bind":
+        raise InvalidInput(f"mounts: {destination}: idmap is for bind mounts only")
     if extra["copy_up"] and kind != "tmpfs":
         raise InvalidInput(f"mounts: {destination}: tmpcopyup is for tmpfs only")
     return {

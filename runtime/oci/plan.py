@@ -12,7 +12,7 @@ from runtime.errors import InvalidInput
 from runtime.kernel import capabilities
 from runtime.oci.mount_options import PROPAGATION, plan_mount
 
-__all__ = ["cgroup_path", "make_plan", "process_part", "seccomp_program"]
+__all__ = ["cgroup_path", "id_maps", "make_plan", "process_part", "seccomp_program"]
 
 Plan = dict[str, Any]
 _SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
@@ -51,6 +51,20 @@ def make_plan(document: dict[str, Any], bundle: Path, container_id: str) -> Plan
         "resources": {key: value for key, value in resources.items() if key != "devices" and value},
         "device_rules": _device_rules(resources.get("devices") or []),
         "hooks": document.get("hooks") or {},
+        "userns": id_maps(linux),
+    }
+
+
+def id_maps(linux: dict[str, Any]) -> Plan | None:
+    """(inside, outside, count) of the user namespace; empty for one that is joined, None without one."""
+    if not any(item["type"] == "user" for item in linux.get("namespaces") or []):
+        return None
+    return {
+        name: [
+            (item["containerID"], item["hostID"], item["size"])
+            for item in linux.get(f"{name[:-1]}Mappings") or []
+        ]
+        for name in ("uids", "gids")
     }
 
 

@@ -18,8 +18,8 @@ import stat
 from typing import Any
 
 from runtime import cgroups
-from runtime.kernel import capabilities, mounts, namespaces, seccomp, syscalls, terminals
-from runtime.monitor import credentials
+from runtime.kernel import capabilities, idmap, mounts, namespaces, seccomp, syscalls, terminals
+from runtime.monitor import credentials, userns
 from runtime.monitor.process import refuse_imports, reset_signals
 from runtime.oci import hooks, rootfs
 
@@ -40,19 +40,27 @@ class Streams:
 
 
 def set_up_and_wait(
-    plan: Plan, sync: _socket.socket, streams: Streams, waiting: tuple[int, int], state: dict[str, Any]
+    plan: Plan,
+    sync: _socket.socket,
+    streams: Streams,
+    waiting: tuple[int, int],
+    state: dict[str, Any],
+    founded: dict[str, int],
 ) -> None:
-    """create: never returns. ``waiting`` are the FIFOs (start, outcome); ``state`` is what hooks get."""
+    """create: never returns. ``waiting`` are the FIFOs (start, outcome); ``state`` is what hooks get;
+    ``founded`` are the user namespace and what belongs to it (:mod:`runtime.monitor.userns`), or nothing."""
     start, outcome = waiting
     try:
-        fds = _join(plan)
+        fds = {**_join(plan), **{name: fd for name, fd in founded.items() if name != "user"}}
         _begin(plan)
         if fds:
             namespaces.enter_fds(fds)
-        fresh = [name for name in plan["namespaces"] if name not in plan["join"] and name != "pid"]
+        fresh = [name for name in plan["namespaces"] if name not in {*fds, "pid", "user"}]
         syscalls.unshare(namespaces.flags_of(fresh))
         if "network" in fresh:
             namespaces.loopback_up()
+        if founded:
+            idmap.act_as(*userns.root_of(plan))
         rootfs.prepare(plan)
         sync.send(b"H")
         if sync.recv(1) != b"G":
@@ -62,7 +70,12 @@ def set_up_and_wait(
             _terminal(plan, streams.console, plan["rootfs"])
         rootfs.enter(plan)
         refuse_imports()
-        env, program = _prepare(plan, sync)
+        _limits(plan, sync)
+        if founded:
+            if not plan["tty"]:
+                userns.give_pipes(plan)
+            userns.step_in(founded["user"])
+        env, program = _prepare(plan)
         _become(plan)
         sync.send(b"R")
         sync.close()
@@ -82,12 +95,17 @@ def enter_and_run(plan: Plan, sync: _socket.socket, streams: Streams, fds: dict[
     """exec: never returns. ``fds`` are the container's namespaces, the pid one already entered."""
     try:
         _begin(plan)
+        _limits(plan, sync)
+        if plan["userns"] and not plan["tty"]:
+            userns.give_pipes(plan)
         namespaces.enter_fds(fds)
         refuse_imports()
+        if plan["userns"]:
+            userns.take_root()
         os.chdir("/")
         if plan["tty"]:
             _terminal(plan, streams.console, "/")
-        env, program = _prepare(plan, sync)
+        env, program = _prepare(plan)
         _become(plan)
         _execute(plan, env, program, streams.preserved)
     except BaseException as error:
@@ -97,7 +115,7 @@ def enter_and_run(plan: Plan, sync: _socket.socket, streams: Streams, fds: dict[
 def _join(plan: Plan) -> dict[str, int]:
     fds = {}
     for name, path in plan["join"].items():
-        if name != "pid":
+        if name not in ("pid", "user"):
             fds[name] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     return fds
 
@@ -145,13 +163,16 @@ class _Connection:
         self._socket.close()
 
 
-def _prepare(plan: Plan, sync: _socket.socket) -> tuple[dict[str, str], str]:
-    """The environment and the program; limits and the working directory are in force afterwards."""
+def _limits(plan: Plan, sync: _socket.socket) -> None:
     warnings = credentials.limits({"rlimits": plan["rlimits"], "oom_score_adj": 0})
     if plan["oom_score_adj"] is not None:
         warnings += _oom_score(plan["oom_score_adj"])
     if warnings:
         sync.send(b"W" + marshal.dumps(warnings))
+
+
+def _prepare(plan: Plan) -> tuple[dict[str, str], str]:
+    """The environment and the program; the working directory is in force afterwards."""
     env = dict(pair.split("=", 1) for pair in plan["env"] if "=" in pair)
     user = credentials.resolve_user(str(plan["uid"]), [])
     env.setdefault("HOME", user.home)

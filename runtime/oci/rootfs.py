@@ -10,8 +10,9 @@ import os
 import stat
 from typing import Any
 
-from runtime.kernel import mountinfo, mounts, rootpath, syscalls
+from runtime.kernel import idmap, mountinfo, mounts, rootpath, syscalls
 from runtime.kernel.masks import mask_paths, readonly_paths, set_rootfs_readonly
+from runtime.monitor import userns
 
 __all__ = ["enter", "prepare"]
 
@@ -154,6 +155,8 @@ def enter(plan: Plan) -> None:
     shown = plan["root_propagation"] & (syscalls.MS_SHARED | syscalls.MS_UNBINDABLE)
     if shown:
         syscalls.mount(None, "/", None, shown | plan["root_propagation"] & syscalls.MS_REC)
+    if plan["userns"] and plan["sysctls"]:
+        idmap.owner_of_namespaces(userns.root_of(plan)[0])
     for path, value in plan["sysctls"]:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
@@ -162,6 +165,8 @@ def enter(plan: Plan) -> None:
             raise syscalls.SyscallError("write", f"{value} to {path}", error.errno or 0) from error
         finally:
             os.close(fd)
+    if plan["userns"]:
+        idmap.act_as(*userns.root_of(plan))
     readonly_paths(plan["readonly_paths"])
     mask_paths(plan["masked_paths"])
     if plan["readonly_rootfs"]:
