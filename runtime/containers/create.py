@@ -59,7 +59,6 @@ def insert(
     directory before there is a row."""
     container_id = os.urandom(32).hex()
     config = _checked(ctx, config, container_id)
-    taken = userns.in_use(ctx, config)
     if name is not None and not _NAME.fullmatch(name):
         raise InvalidInput(
             f"invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", subject=name
@@ -77,6 +76,7 @@ def _insert(
     name: str | None,
     prepare: Callable[[Path], None] | None,
 ) -> Container:
+    taken = userns.in_use(ctx, config)
     directory = ctx.paths.container(container_id)
     directory.mkdir(mode=0o700)
     try:
