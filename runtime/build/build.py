@@ -27,7 +27,7 @@ from runtime.build.sweep import sweep
 from runtime.build.workdir import change_directory
 from runtime.build.workspace import Workspace
 from runtime.context import Context
-from runtime.errors import Cancelled, EngineError, Failed, InvalidInput
+from runtime.errors import Cancelled, EngineError, InvalidInput
 from runtime.images.leases import lease
 from runtime.images.reference import Reference
 from runtime.model.event import CancelEvent, ProgressCallback
@@ -110,8 +110,10 @@ def _export_caches(work: Workspace, last: StageState) -> None:
     for store in work.options.cache_to:
         with work.report.step(f"exporting cache to {store.type} {store.place}", counted=False) as step:
             try:
-                count = export_cache(work.ctx, store, work.cache.records, last.layers)
-            except Failed as error:
+                count = export_cache(work.ctx, store, work.cache.records, last.layers, work.cancel)
+            except Cancelled:
+                raise
+            except EngineError as error:
                 if not store.ignore_errors:
                     raise
                 work.report.warn(BuildWarning(error.message))

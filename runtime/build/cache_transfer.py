@@ -1,6 +1,6 @@
-"""``--cache-to`` and ``--cache-from``: steps of a build in an OCI layout that others can start from.
+"""``--cache-to`` and ``--cache-from``: steps of a build, in an OCI layout or a registry, for others.
 
-The layout (image-spec, image-layout.md) has a manifest for each tag whose layers are the steps' and whose
+A layout (image-spec, image-layout.md) has a manifest for each tag whose layers are the steps' and whose
 config says which step made which. A key says what a step stands on and does, so what is found under it is
 taken as what the step would make; every layer is checked against its digest.
 """
@@ -12,13 +12,15 @@ import json
 import os
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runtime.build.cache import CachedLayer
 from runtime.build.options import CacheStore
-from runtime.errors import EngineError, Failed, InvalidInput
+from runtime.errors import Cancelled, EngineError, Failed, InvalidInput
 from runtime.images.layers import has_layer, layer_info, open_layer_tar, unpack_layer
 from runtime.images.oci import MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, to_json_bytes
+from runtime.images.reference import Reference
+from runtime.model.event import CancelEvent
 from runtime.store import build_cache
 
 if TYPE_CHECKING:
@@ -38,44 +40,75 @@ _MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
 def check_stores(stores: Iterable[CacheStore]) -> None:
     """Before anything is built. Raises InvalidInput."""
     for store in stores:
-        if store.type != "local":
+        if store.type == "registry":
+            Reference.parse(store.place)
+        elif store.type != "local":
             raise InvalidInput(
-                f"a cache of type {store.type} is not supported: {store.place or store.type}",
-                hint="type=local,src=DIR for --cache-from, type=local,dest=DIR for --cache-to",
+                f"a cache of type {store.type} is not supported",
+                hint="type=local with a directory, or type=registry,ref=NAME",
             )
 
 
-class ImportedCache:
-    """The steps that the layouts of ``stores`` know. Raises nothing: what cannot be read is told by ``warn``
-    and the steps are made."""
+class _Place(Protocol):
+    """Where a cache is kept."""
 
-    def __init__(self, ctx: Context, stores: Iterable[CacheStore]) -> None:
+    def read(self, config_type: str) -> dict[str, Any]:
+        """``records`` (the steps) and ``layers`` (a descriptor for each diff id)."""
+        ...
+
+    def bring(self, diff_id: str, layer: Mapping[str, Any]) -> None:
+        """A layer into our store."""
+        ...
+
+    def write(self, diff_ids: Iterable[str], config_type: str, document: dict[str, Any]) -> None: ...
+
+
+def _open(ctx: Context, store: CacheStore, cancel: CancelEvent | None) -> _Place:
+    if store.type == "registry":
+        from runtime.build.cache_registry import RegistryCache
+
+        return RegistryCache(ctx, store.place, cancel)
+    return _LayoutCache(ctx, Path(store.place), store.tag)
+
+
+class ImportedCache:
+    """The steps that the caches of ``stores`` know. Raises nothing but Cancelled: what cannot be read is
+    among ``problems``, and the steps are made."""
+
+    def __init__(self, ctx: Context, stores: Iterable[CacheStore], cancel: CancelEvent | None = None) -> None:
         self._ctx = ctx
-        self._records: dict[str, tuple[Path, dict[str, Any]]] = {}
+        self._records: dict[str, tuple[_Place, str, dict[str, Any], dict[str, Any]]] = {}
         self.problems: list[str] = []
         for store in stores:
+            place = _open(ctx, store, cancel)
             try:
-                for record in _read_layout(Path(store.place), store.tag):
-                    self._records.setdefault(str(record["key"]), (Path(store.place), record))
-            except (OSError, InvalidInput, *_MALFORMED) as error:
+                document = place.read(_CONFIG_TYPE)
+                layers = document["layers"]
+                for record in document["records"]:
+                    known = (place, store.place, record, layers[record["layer"]])
+                    self._records.setdefault(str(record["key"]), known)
+            except Cancelled:
+                raise
+            except (OSError, EngineError, *_MALFORMED) as error:
                 self.problems.append(f"cannot import the cache {store.place}: {_reason(error)}")
 
     def find(self, key: str) -> CachedLayer | None:
-        """The step's layer, unpacked into the store and noted in our own cache."""
+        """The step's layer, brought into the store and noted in our own cache."""
         known = self._records.get(key)
         if known is None:
             return None
-        place, record = known
-        diff_id = str(record.get("layer", ""))
+        place, name, record, layer = known
         try:
+            diff_id = str(record["layer"])
             if not has_layer(self._ctx, diff_id):
-                with _blob(place, diff_id).open("rb") as stream:
-                    unpack_layer(self._ctx, stream, diff_id=diff_id)
+                place.bring(diff_id, layer)
             size = layer_info(self._ctx, diff_id).size
             created_at = int(record["created_at"])
+        except Cancelled:
+            raise
         except (OSError, EngineError, *_MALFORMED) as error:
-            del self._records[key]
-            self.problems.append(f"cannot use the cache {place}: {_reason(error)}")
+            self._records.pop(key, None)
+            self.problems.append(f"cannot use the cache {name}: {_reason(error)}")
             return None
         with self._ctx.db.write() as tx:
             build_cache.put(
@@ -96,66 +129,23 @@ def _reason(error: Exception) -> str:
     return error.message if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
 
 
-def _blob(place: Path, digest: str) -> Path:
-    """Raises InvalidInput for a digest that is none, so that no other file can be named."""
-    algorithm, _, digits = digest.partition(":")
-    if algorithm != "sha256" or len(digits) != 64 or set(digits) - set("0123456789abcdef"):
-        raise InvalidInput(f"not a digest: {digest!r}")
-    return place / "blobs" / "sha256" / digits
-
-
-def _document(place: Path, digest: str) -> dict[str, Any]:
-    path = _blob(place, digest)
-    if path.stat().st_size > _MAX_DOCUMENT:
-        raise InvalidInput(f"{path} is too large")
-    data = path.read_bytes()
-    if f"sha256:{hashlib.sha256(data).hexdigest()}" != digest:
-        raise InvalidInput(f"{path} does not match its digest")
-    return _object(data, path)
-
-
-def _object(data: bytes, path: Path) -> dict[str, Any]:
-    found = json.loads(data)
-    if not isinstance(found, dict):
-        raise InvalidInput(f"{path} cannot be read")
-    return found
-
-
-def _read_layout(place: Path, tag: str) -> list[dict[str, Any]]:
-    index = _object((place / "index.json").read_bytes(), place / "index.json")
-    for descriptor in index["manifests"]:
-        if (descriptor.get("annotations") or {}).get(_REF_NAME) == tag:
-            manifest = _document(place, str(descriptor["digest"]))
-            if manifest["config"]["mediaType"] != _CONFIG_TYPE:
-                raise InvalidInput("it was not written by tuidock build --cache-to")
-            records = _document(place, str(manifest["config"]["digest"]))["records"]
-            return [record for record in records if isinstance(record, dict)]
-    raise InvalidInput(f"it has no tag {tag!r}")
-
-
 def export_cache(
-    ctx: Context, store: CacheStore, records: Mapping[str, CachedLayer], wanted: Collection[str]
+    ctx: Context,
+    store: CacheStore,
+    records: Mapping[str, CachedLayer],
+    wanted: Collection[str],
+    cancel: CancelEvent | None = None,
 ) -> int:
-    """Write the steps (all, or with ``mode=min`` those whose layers are ``wanted``) under the store's tag;
-    how many. Layers that are there already are not written again. Raises Failed."""
-    place = Path(store.place)
+    """Write the steps (all, or with ``mode=min`` those whose layers are ``wanted``) to the store; how many.
+    Layers that are there already are not written again. Raises Failed and what the registry raises."""
     kept = {key: made for key, made in records.items() if store.every_step or made.layer in wanted}
+    layers = sorted({made.layer for made in kept.values()})
     try:
-        (place / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-        layers = {made.layer: _write_layer(ctx, place, made.layer) for made in kept.values()}
-        config = _write(place, to_json_bytes({"records": _described(ctx, kept)}))
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": MEDIA_TYPE_MANIFEST,
-            "config": {"mediaType": _CONFIG_TYPE, **config},
-            "layers": [
-                {"mediaType": _LAYER_TYPE, "digest": digest, "size": size} for digest, size in layers.items()
-            ],
-        }
-        written = _write(place, to_json_bytes(manifest))
-        _name(place, store.tag, {"mediaType": MEDIA_TYPE_MANIFEST, **written})
+        _open(ctx, store, cancel).write(layers, _CONFIG_TYPE, {"records": _described(ctx, kept)})
     except OSError as error:
-        raise Failed(f"cannot write the cache {place}: {error.strerror}", subject=str(place)) from error
+        raise Failed(
+            f"cannot write the cache {store.place}: {error.strerror}", subject=store.place
+        ) from error
     return len(kept)
 
 
@@ -175,45 +165,103 @@ def _described(ctx: Context, kept: Mapping[str, CachedLayer]) -> list[dict[str, 
     return found
 
 
-def _write_layer(ctx: Context, place: Path, diff_id: str) -> int:
-    """The plain tar, whose digest is the diff id; its size."""
-    path = _blob(place, diff_id)
-    if not path.exists():
+class _LayoutCache:
+    """A directory with an OCI image layout; layers are plain tars, whose digests are the diff ids."""
+
+    def __init__(self, ctx: Context, place: Path, tag: str) -> None:
+        self._ctx = ctx
+        self._place = place
+        self._tag = tag
+
+    def read(self, config_type: str) -> dict[str, Any]:
+        path = self._place / "index.json"
+        for descriptor in _object(path.read_bytes(), path)["manifests"]:
+            if (descriptor.get("annotations") or {}).get(_REF_NAME) == self._tag:
+                manifest = self._document(str(descriptor["digest"]))
+                if manifest["config"]["mediaType"] != config_type:
+                    raise InvalidInput("it was not written by tuidock build --cache-to")
+                return self._document(str(manifest["config"]["digest"]))
+        raise InvalidInput(f"it has no tag {self._tag!r}")
+
+    def bring(self, diff_id: str, layer: Mapping[str, Any]) -> None:
+        with self._blob(str(layer["digest"])).open("rb") as stream:
+            unpack_layer(self._ctx, stream, diff_id=diff_id)
+
+    def write(self, diff_ids: Iterable[str], config_type: str, document: dict[str, Any]) -> None:
+        (self._place / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+        layers = {
+            diff_id: {"mediaType": _LAYER_TYPE, "digest": diff_id, "size": self._write_layer(diff_id)}
+            for diff_id in diff_ids
+        }
+        config = self._write(to_json_bytes({**document, "layers": layers}))
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MEDIA_TYPE_MANIFEST,
+            "config": {"mediaType": config_type, **config},
+            "layers": list(layers.values()),
+        }
+        self._name({"mediaType": MEDIA_TYPE_MANIFEST, **self._write(to_json_bytes(manifest))})
+
+    def _blob(self, digest: str) -> Path:
+        """Raises InvalidInput for a digest that is none, so that no other file can be named."""
+        algorithm, _, digits = digest.partition(":")
+        if algorithm != "sha256" or len(digits) != 64 or set(digits) - set("0123456789abcdef"):
+            raise InvalidInput(f"not a digest: {digest!r}")
+        return self._place / "blobs" / "sha256" / digits
+
+    def _document(self, digest: str) -> dict[str, Any]:
+        path = self._blob(digest)
+        if path.stat().st_size > _MAX_DOCUMENT:
+            raise InvalidInput(f"{path} is too large")
+        data = path.read_bytes()
+        if f"sha256:{hashlib.sha256(data).hexdigest()}" != digest:
+            raise InvalidInput(f"{path} does not match its digest")
+        return _object(data, path)
+
+    def _write_layer(self, diff_id: str) -> int:
+        """Its size."""
+        path = self._blob(diff_id)
+        if not path.exists():
+            part = path.with_name(f".{path.name}.{os.getpid()}")
+            stream = open_layer_tar(self._ctx, diff_id)
+            try:
+                with part.open("wb") as file:
+                    while chunk := stream.read(_CHUNK):
+                        file.write(chunk)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+        return path.stat().st_size
+
+    def _write(self, data: bytes) -> dict[str, object]:
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        path = self._blob(digest)
         part = path.with_name(f".{path.name}.{os.getpid()}")
-        stream = open_layer_tar(ctx, diff_id)
+        part.write_bytes(data)
+        part.replace(path)
+        return {"digest": digest, "size": len(data)}
+
+    def _name(self, descriptor: dict[str, object]) -> None:
+        """In the index, with the other tags kept."""
+        path = self._place / "index.json"
         try:
-            with part.open("wb") as file:
-                while chunk := stream.read(_CHUNK):
-                    file.write(chunk)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    return path.stat().st_size
+            others = [
+                item
+                for item in _object(path.read_bytes(), path).get("manifests", ())
+                if (item.get("annotations") or {}).get(_REF_NAME) != self._tag
+            ]
+        except (FileNotFoundError, InvalidInput, *_MALFORMED):
+            others = []
+        named = {**descriptor, "annotations": {_REF_NAME: self._tag}}
+        index = {"schemaVersion": 2, "mediaType": MEDIA_TYPE_INDEX, "manifests": [*others, named]}
+        part = self._place / f".index.{os.getpid()}"
+        part.write_bytes(to_json_bytes(index))
+        part.replace(path)
+        (self._place / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}', encoding="ascii")
 
 
-def _write(place: Path, data: bytes) -> dict[str, object]:
-    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    path = _blob(place, digest)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(data)
-    part.replace(path)
-    return {"digest": digest, "size": len(data)}
-
-
-def _name(place: Path, tag: str, descriptor: dict[str, object]) -> None:
-    """In the index, with the other tags kept."""
-    path = place / "index.json"
-    try:
-        others = [
-            item
-            for item in _object(path.read_bytes(), path).get("manifests", ())
-            if (item.get("annotations") or {}).get(_REF_NAME) != tag
-        ]
-    except (FileNotFoundError, ValueError, InvalidInput, AttributeError):
-        others = []
-    named = {**descriptor, "annotations": {_REF_NAME: tag}}
-    index = {"schemaVersion": 2, "mediaType": MEDIA_TYPE_INDEX, "manifests": [*others, named]}
-    part = place / f".index.{os.getpid()}"
-    part.write_bytes(to_json_bytes(index))
-    part.replace(path)
-    (place / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}', encoding="ascii")
+def _object(data: bytes, path: Path) -> dict[str, Any]:
+    found = json.loads(data)
+    if not isinstance(found, dict):
+        raise InvalidInput(f"{path} cannot be read")
+    return found

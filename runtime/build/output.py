@@ -20,6 +20,7 @@ from runtime.images.layers import layer_paths
 from runtime.images.pack import TarStream
 from runtime.images.reference import Reference
 from runtime.images.tar_reader import Entry, TarReader
+from runtime.model.event import Progress
 from runtime.model.image import Image
 
 __all__ = ["check_outputs", "export"]
@@ -35,6 +36,8 @@ def check_outputs(options: BuildOptions) -> None:
             raise InvalidInput(f"unknown output type {output.type!r}", hint=", ".join(_KINDS))
         if output.type in ("local", "tar", "oci") and not output.destination and output.stream is None:
             raise InvalidInput(f"an output of type {output.type} needs a destination", hint="dest=PATH")
+        if output.push and not (options.tags or output.names):
+            raise InvalidInput("an image that is pushed needs a name", hint="-t HOST/NAME:TAG")
         place = Path(output.destination or ".")
         wants_directory = output.type == "local" or output.as_directory
         if wants_directory and output.stream is not None:
@@ -65,6 +68,8 @@ def export(work: Workspace, state: StageState) -> Image | None:
             step.note(f"writing image {image.id}")
             for name in names:
                 step.note(f"naming to {Reference.parse(name)}")
+        for name in _pushed(options, names):
+            _push(work, name)
     for output in options.outputs:
         if output.type in ("local", "tar"):
             with work.report.step(_TITLES[output.type], counted=False) as step:
@@ -73,6 +78,23 @@ def export(work: Workspace, state: StageState) -> Image | None:
             with work.report.step(_TITLES[output.type], counted=False) as step:
                 image = _archive(work, state, output, step, kept=image)
     return image
+
+
+def _pushed(options: BuildOptions, names: list[str]) -> list[str]:
+    return names if any(output.push for output in options.outputs) else []
+
+
+def _push(work: Workspace, name: str) -> None:
+    from runtime.images.registry.push import push
+
+    reference = Reference.parse(name)
+    with work.report.step(f"pushing {reference}", counted=False) as step:
+
+        def tell(event: Progress) -> None:
+            if event.done or event.current is None:
+                step.note(f"{event.id}: {event.stage}" if event.id else event.stage)
+
+        push(work.ctx, str(reference), progress=tell, cancel=work.cancel)
 
 
 _TITLES = {

@@ -59,7 +59,7 @@ class Workspace:
         self.dockerfile = dockerfile
         self.report = report
         self.global_args = global_args
-        self.imported = ImportedCache(ctx, options.cache_from) if options.cache_from else None
+        self.imported = ImportedCache(ctx, options.cache_from, cancel) if options.cache_from else None
         self.cache = LayerCache(
             ctx, enabled=not options.no_cache, imported=self.imported.find if self.imported else None
         )

@@ -123,5 +123,5 @@ def test_steps_of_run_are_imported(
 
 
 def test_kinds_that_are_not_there_are_refused(engine: Engine, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="a cache of type registry is not supported"):
-        build(engine, tmp_path, "FROM scratch", cache_from=(CacheStore("registry", "x/y"),))
+    with pytest.raises(InvalidInput, match="a cache of type inline is not supported"):
+        build(engine, tmp_path, "FROM scratch", cache_from=(CacheStore("inline", ""),))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from runtime.build.options import CacheStore, Output, Secret
 
-__all__ = ["parse_build_args", "parse_cache", "parse_output", "parse_secret", "parse_ssh"]
+__all__ = ["parse_build_args", "parse_cache", "parse_output", "parse_outputs", "parse_secret", "parse_ssh"]
 
 
 def parse_build_args(items: tuple[str, ...]) -> dict[str, str]:
@@ -126,6 +126,20 @@ def parse_output(text: str) -> Output:
     if kind in ("tar", "oci") and made.destination in ("", "-"):
         return _to_stdout(made)
     return _to_stdout(made) if made.destination == "-" else made
+
+
+def parse_outputs(items: tuple[str, ...], *, push: bool) -> tuple[Output, ...]:
+    """``--push`` is ``-o type=image,push=true``, unless an image is among the outputs already."""
+    from dataclasses import replace
+
+    from runtime.build.options import Output
+
+    made = tuple(parse_output(item) for item in items)
+    if not push:
+        return made
+    if any(item.type == "image" for item in made):
+        return tuple(replace(item, push=True) if item.type == "image" else item for item in made)
+    return (*made, Output("image", push=True))
 
 
 def _is_true(text: str) -> bool:

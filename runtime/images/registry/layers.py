@@ -20,7 +20,7 @@ from runtime.store.layer_sources import LayerSource, add_source
 if TYPE_CHECKING:
     from runtime.context import Context
 
-__all__ = ["pull_layers", "raise_first"]
+__all__ = ["bring_layer", "pull_layers", "raise_first"]
 
 _PARALLEL = 3
 """Downloads at once; docker's max-concurrent-downloads."""
@@ -50,7 +50,7 @@ def pull_layers(
         try:
             if stop.is_set():
                 raise Cancelled("cancelled")
-            _bring_layer(ctx, session, diff_id, layer, told, stop)
+            bring_layer(ctx, session, diff_id, layer, told, stop)
             _remember(ctx, session, diff_id, layer)
         except BaseException:
             stop.set()
@@ -75,7 +75,7 @@ def raise_first(errors: Sequence[BaseException]) -> None:
         raise errors[0]
 
 
-def _bring_layer(
+def bring_layer(
     ctx: Context, session: Session, diff_id: str, layer: Descriptor, told: LayerReport, stop: Stop
 ) -> None:
     """Bytes put together from several answers that turn out wrong are asked for once more as a whole."""
