@@ -32,7 +32,7 @@ def measure(peers: Mapping[str, Peer], scratch: Path, runs: int) -> list[Row]:
     def build(peer: Peer) -> Callable[[], float]:
         made = peer
         if peer.name == "docker":
-            # BuildKit, which sends only what has changed, is the one to beat; Debian's client has it built in.
+            # BuildKit, which sends only what has changed, is the one to beat: Debian's client has it.
             debian = Path("/usr/bin/docker")
             command = (str(debian),) if debian.exists() else peer.command
             made = replace(peer, command=command, env={**peer.env, "DOCKER_BUILDKIT": "1"})

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from runtime.errors import InvalidInput
 from runtime.model.container import Resources
 
 if TYPE_CHECKING:
     from runtime.build.failure import BuildFailed
     from runtime.containers.session import Session
 
-__all__ = ["BuildOptions", "BuildResult", "BuildWarning", "CacheStore", "Output", "Secret"]
+__all__ = ["BuildOptions", "BuildResult", "BuildWarning", "CacheStore", "Output", "Secret", "parse_fields"]
+
+
+_CACHE_KEYS = ("type", "src", "dest", "ref", "tag", "mode", "digest", "ignore-error", "compression",
+               "force-compression", "oci-mediatypes", "image-manifest", "compression-level")  # fmt: skip
+
+
+def parse_fields(text: str, known: Iterable[str], what: str, hint: str) -> dict[str, str]:
+    """Comma-separated key=value, quoted as CSV is. Raises InvalidInput."""
+    import csv
+
+    found: dict[str, str] = {}
+    try:
+        parts = next(csv.reader([text], strict=True), [])
+    except csv.Error as error:
+        raise InvalidInput(f"invalid {what} {text!r}: {error}", hint=hint, subject=text) from None
+    for part in parts:
+        key, equals, value = part.partition("=")
+        key = key.strip().lower()
+        if not equals or key not in known:
+            raise InvalidInput(f"invalid {what} {text!r}: unexpected {part!r}", hint=hint, subject=text)
+        found[key] = value
+    return found
 
 
 @dataclass(frozen=True)
@@ -52,6 +75,27 @@ class CacheStore:
     tag: str = "latest"
     every_step: bool = False
     ignore_errors: bool = False
+
+    @classmethod
+    def parse(cls, text: str, *, to: bool) -> CacheStore:
+        """ "type=local,src=DIR" or "dest=DIR", "type=registry,ref=NAME"; a reference alone is a registry's.
+        Raises InvalidInput."""
+        if "=" not in text:
+            return cls("registry", text)
+        option = "--cache-to" if to else "--cache-from"
+        hint = f"{option} type=local,{'dest' if to else 'src'}=DIR or type=registry,ref=NAME"
+        fields = parse_fields(text, _CACHE_KEYS, option, hint)
+        kind = fields.get("type", "")
+        place = fields.get({"local": "dest" if to else "src", "registry": "ref"}.get(kind, ""), "")
+        if kind not in ("local", "registry"):
+            raise InvalidInput(f"{option}: the cache type {kind!r} is not supported", hint=hint, subject=text)
+        if not place:
+            raise InvalidInput(f"{option} {text}: no place is given", hint=hint, subject=text)
+        mode = fields.get("mode", "min")
+        if mode not in ("min", "max"):
+            raise InvalidInput(f"{option}: invalid mode {mode!r}", hint="min or max", subject=text)
+        ignore = fields.get("ignore-error", "false").lower() in ("true", "1")
+        return cls(kind, place, fields.get("tag", "latest"), every_step=mode == "max", ignore_errors=ignore)
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+from runtime.build.options import CacheStore
+from runtime.compose.limits import ulimits
 from runtime.compose.project import BuildSpec
 from runtime.compose.schema import SECTIONS
 from runtime.compose.storage import FileSpec
 from runtime.compose.values import Value, nearest
+from runtime.errors import InvalidInput
 
 __all__ = ["build"]
 
-_UNSUPPORTED = (
-    "cache_from", "cache_to", "platforms", "privileged", "isolation", "ulimits", "entitlements", "provenance",
-    "sbom", "no_cache_filter",
-)  # fmt: skip
+_UNSUPPORTED = ("privileged", "isolation", "entitlements", "provenance", "sbom")
 
 
 def build(at: Value, declared: Mapping[str, FileSpec], warn: Callable[[str], None]) -> BuildSpec:
@@ -37,6 +37,10 @@ def build(at: Value, declared: Mapping[str, FileSpec], warn: Callable[[str], Non
         value = at.get(key)
         return value.string_map() if value else {}
 
+    def strings(key: str) -> tuple[str, ...]:
+        value = at.get(key)
+        return value.strings() if value else ()
+
     tags, hosts, shm, args = (at.get(key) for key in ("tags", "extra_hosts", "shm_size", "args"))
     inline, dockerfile = at.get("dockerfile_inline"), at.get("dockerfile")
     if inline and dockerfile:
@@ -44,7 +48,10 @@ def build(at: Value, declared: Mapping[str, FileSpec], warn: Callable[[str], Non
     context = at.get("context")
     assert context is not None
     if not context.string().startswith("/"):
-        raise context.wrong(f'"{context.string()}" is not a directory of this machine')
+        from runtime.build.remote import is_remote_context
+
+        if not is_remote_context(context.string()):
+            raise context.wrong(f'"{context.string()}" is not a directory of this machine')
     network = text("network", "default")
     return BuildSpec(
         context=context.string(),
@@ -62,7 +69,22 @@ def build(at: Value, declared: Mapping[str, FileSpec], warn: Callable[[str], Non
         additional_contexts=texts("additional_contexts"),
         secrets=_secrets(at.get("secrets"), declared),
         ssh=_ssh(at.get("ssh")),
+        no_cache_filter=strings("no_cache_filter"),
+        cache_from=_stores(at.get("cache_from"), to=False),
+        cache_to=_stores(at.get("cache_to"), to=True),
+        platforms=strings("platforms"),
+        ulimits=ulimits(at),
     )
+
+
+def _stores(listed: Value | None, *, to: bool) -> tuple[CacheStore, ...]:
+    found = []
+    for item in listed.items() if listed else ():
+        try:
+            found.append(CacheStore.parse(item.string(), to=to))
+        except InvalidInput as error:
+            raise item.wrong(error.message, hint=error.hint) from None
+    return tuple(found)
 
 
 def _secrets(listed: Value | None, declared: Mapping[str, FileSpec]) -> dict[str, tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runtime.build.options import CacheStore
 from runtime.errors import InvalidInput, NotFound
 from runtime.model.container import ContainerConfig
 
@@ -37,7 +38,8 @@ class Dependency:
 
 @dataclass(frozen=True)
 class BuildSpec:
-    """``context`` is an absolute directory; ``dockerfile`` is relative to it or absolute, "" the default."""
+    """``context`` is an absolute directory, or a URL; ``dockerfile`` is relative to it or absolute, "" the
+    default. Of several ``platforms`` this machine's is built."""
 
     context: str
     dockerfile: str = ""
@@ -55,6 +57,11 @@ class BuildSpec:
     secrets: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Id to ("file", path) or ("environment", variable)."""
     ssh: dict[str, str] = field(default_factory=dict)
+    no_cache_filter: tuple[str, ...] = ()
+    cache_from: tuple[CacheStore, ...] = ()
+    cache_to: tuple[CacheStore, ...] = ()
+    platforms: tuple[str, ...] = ()
+    ulimits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

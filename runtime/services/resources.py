@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from runtime.build.options import BuildOptions, Secret
+from runtime.build.state import architecture
 from runtime.compose.project import BuildSpec, NetworkSpec, Project, ServiceSpec, VolumeSpec
 from runtime.context import Context
 from runtime.errors import InvalidInput, NotFound
@@ -70,14 +71,18 @@ def _build(ctx: Context, project: Project, service: ServiceSpec, spec: BuildSpec
 
 def build_options(project: Project, service: ServiceSpec, spec: BuildSpec) -> BuildOptions:
     """Raises InvalidInput for a context that is no directory."""
+    remote = spec.context if not spec.context.startswith("/") else ""
     context = Path(spec.context)
-    if not context.is_dir():
+    if not remote and not context.is_dir():
         raise InvalidInput(
             f"service {service.name}: the build context {context} is not a directory", subject=str(context)
         )
     return BuildOptions(
         context=context,
-        dockerfile=context / spec.dockerfile if spec.dockerfile else None,
+        remote=remote,
+        dockerfile=(Path(spec.dockerfile) if remote else context / spec.dockerfile)
+        if spec.dockerfile
+        else None,
         dockerfile_text=spec.dockerfile_inline or None,
         tags=(service.config.image, *spec.tags),
         build_args=dict(spec.args),
@@ -94,7 +99,18 @@ def build_options(project: Project, service: ServiceSpec, spec: BuildSpec) -> Bu
             for name, (kind, value) in spec.secrets.items()
         ),
         ssh={name: Path(path) for name, path in spec.ssh.items() if path},
+        no_cache_filter=spec.no_cache_filter,
+        cache_from=spec.cache_from,
+        cache_to=spec.cache_to,
+        platform=_platform(spec.platforms),
+        ulimits=spec.ulimits,
     )
+
+
+def _platform(wanted: Sequence[str]) -> str:
+    """This machine's when it is among them; else the first, for the build to refuse."""
+    own = f"linux/{architecture()}"
+    return "" if not wanted or own in wanted else wanted[0]
 
 
 def create_network(ctx: Context, project: Project, spec: NetworkSpec, report: Report) -> None:

@@ -139,7 +139,8 @@ SERVICE_ERRORS = [
     # build
     ("build: {contxt: .}", 'services.web.build: unknown key "contxt"'),
     ("build: {dockerfile: a, dockerfile_inline: b}", "cannot both be given"),
-    ("build: https://example.org/x.git", "is not a directory of this machine"),
+    ("build: ftp://example.org/x", "is not a directory of this machine"),
+    ("build: {context: ., cache_from: ['type=tape,src=x']}", "the cache type 'tape' is not supported"),
     ("volumes_from: [container:x]", "outside of the project are not supported"),
     ("image: ${NONE:?choose one}", "required variable NONE is missing a value: choose one"),
     ("hostname: $", "services.web.hostname: invalid interpolation format"),

@@ -646,3 +646,45 @@ def test_userns_mode(tmp_path: Path, text: str, mode: str) -> None:
 def test_a_wrong_userns_mode_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"userns_mode.*keep-id"):
         service(tmp_path, "userns_mode: keep-id")
+
+
+def test_the_build_section_reaches_the_engine(tmp_path: Path) -> None:
+    from runtime.build.options import CacheStore
+    from runtime.build.state import architecture
+    from runtime.services.resources import build_options
+
+    text = f"""
+services:
+  web:
+    build:
+      context: https://example.org/x.git#v1:sub
+      dockerfile: other
+      args: {{A: "1"}}
+      target: last
+      no_cache_filter: [one]
+      cache_from: ["type=local,src=/cache", "example.org/cache:1"]
+      cache_to: ["type=registry,ref=example.org/cache:1,mode=max"]
+      platforms: [linux/riscv64, linux/{architecture()}]
+      ulimits: {{nofile: {{soft: 10, hard: 20}}, nproc: 5}}
+      extra_hosts: ["h=1.2.3.4"]
+      shm_size: 2m
+      tags: [more:1]
+      network: none
+      pull: true
+"""
+    made = project(tmp_path, text)
+    web = made.services["web"]
+    assert web.build is not None
+    options = build_options(made, web, web.build)
+    assert (options.remote, options.dockerfile) == ("https://example.org/x.git#v1:sub", Path("other"))
+    assert (options.target, options.network, options.pull) == ("last", "none", True)
+    assert options.no_cache_filter == ("one",)
+    assert options.cache_from == (
+        CacheStore("local", "/cache"),
+        CacheStore("registry", "example.org/cache:1"),
+    )
+    assert options.cache_to == (CacheStore("registry", "example.org/cache:1", every_step=True),)
+    assert options.platform == ""
+    assert sorted(options.ulimits) == ["nofile=10:20", "nproc=5:5"]
+    assert (options.extra_hosts, options.shm_size) == (("h:1.2.3.4",), 2 << 20)
+    assert options.tags == (web.config.image, "more:1")

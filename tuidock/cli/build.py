@@ -141,7 +141,7 @@ def command(invocation: Invocation, /, path: str, style: str, quiet: bool, **giv
 
 def _options(path: str, given: dict[str, object]) -> BuildOptions:
     """Raises InvalidInput, NotFound."""
-    from runtime.build.options import BuildOptions
+    from runtime.build.options import BuildOptions, CacheStore
     from runtime.errors import InvalidInput
     from runtime.model.parse import parse_size
     from tuidock.cli import build_fields as fields
@@ -176,8 +176,8 @@ def _options(path: str, given: dict[str, object]) -> BuildOptions:
         extra_hosts=_texts(given, "add_host"),
         shm_size=parse_size(_text(given, "shm_size") or "64m"),
         outputs=fields.parse_outputs(_texts(given, "outputs"), push=bool(given["push"])),
-        cache_from=tuple(fields.parse_cache(item, to=False) for item in _texts(given, "cache_from")),
-        cache_to=tuple(fields.parse_cache(item, to=True) for item in _texts(given, "cache_to")),
+        cache_from=tuple(CacheStore.parse(item, to=False) for item in _texts(given, "cache_from")),
+        cache_to=tuple(CacheStore.parse(item, to=True) for item in _texts(given, "cache_to")),
         resources=_resources(given),
         ulimits=_texts(given, "ulimit"),
         cgroup_parent=_text(given, "cgroup_parent"),

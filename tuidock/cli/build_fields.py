@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runtime.build.options import CacheStore, Output, Secret
+    from runtime.build.options import Output, Secret
 
-__all__ = ["parse_build_args", "parse_cache", "parse_output", "parse_outputs", "parse_secret", "parse_ssh"]
+__all__ = ["parse_build_args", "parse_output", "parse_outputs", "parse_secret", "parse_ssh"]
 
 
 def parse_build_args(items: tuple[str, ...]) -> dict[str, str]:
@@ -23,23 +23,9 @@ def parse_build_args(items: tuple[str, ...]) -> dict[str, str]:
 
 
 def _fields(text: str, known: Iterable[str], what: str, hint: str) -> dict[str, str]:
-    """Comma-separated key=value, quoted as CSV is. Raises InvalidInput."""
-    import csv
+    from runtime.build.options import parse_fields
 
-    from runtime.errors import InvalidInput
-
-    found: dict[str, str] = {}
-    try:
-        parts = next(csv.reader([text], strict=True), [])
-    except csv.Error as error:
-        raise InvalidInput(f"invalid {what} {text!r}: {error}", hint=hint, subject=text) from None
-    for part in parts:
-        key, equals, value = part.partition("=")
-        key = key.strip().lower()
-        if not equals or key not in known:
-            raise InvalidInput(f"invalid {what} {text!r}: unexpected {part!r}", hint=hint, subject=text)
-        found[key] = value
-    return found
+    return parse_fields(text, known, what, hint)
 
 
 def parse_secret(text: str) -> Secret:
@@ -157,32 +143,3 @@ def _to_stdout(output: Output) -> Output:
             hint="-o type=tar,dest=FILE, or redirect the output",
         )
     return replace(output, destination="", stream=sys.stdout.buffer)
-
-
-def parse_cache(text: str, *, to: bool) -> CacheStore:
-    """ "type=local,src=DIR" or "dest=DIR", "type=registry,ref=NAME"; a reference alone is a registry's."""
-    from runtime.build.options import CacheStore
-    from runtime.errors import InvalidInput
-
-    if "=" not in text:
-        return CacheStore("registry", text)
-    option = "--cache-to" if to else "--cache-from"
-    hint = f"{option} type=local,{'dest' if to else 'src'}=DIR"
-    keys = ("type", "src", "dest", "ref", "tag", "mode", "digest", "ignore-error", "compression",
-            "force-compression", "oci-mediatypes", "image-manifest", "compression-level")  # fmt: skip
-    fields = _fields(text, keys, option, hint)
-    kind = fields.get("type", "")
-    place = fields.get({"local": "dest" if to else "src", "registry": "ref"}.get(kind, ""), "")
-    if kind not in ("local", "registry", "inline"):
-        raise InvalidInput(f"{option}: the cache type {kind!r} is not supported", hint=hint, subject=text)
-    if not place and kind != "inline":
-        raise InvalidInput(f"{option} {text}: no place is given", hint=hint, subject=text)
-    if fields.get("mode", "min") not in ("min", "max"):
-        raise InvalidInput(f"{option}: invalid mode {fields['mode']!r}", hint="min or max", subject=text)
-    return CacheStore(
-        kind,
-        place,
-        tag=fields.get("tag", "latest"),
-        every_step=fields.get("mode", "min") == "max",
-        ignore_errors=_is_true(fields.get("ignore-error", "false")),
-    )
