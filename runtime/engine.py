@@ -787,10 +787,15 @@ class Services(_Verbs):
         build_args: Mapping[str, str] | None = None,
         no_cache: bool = False,
         pull: bool = False,
+        push: bool = False,
+        dependencies: bool = False,
+        memory: int | None = None,
+        ssh: Mapping[str, Path] | None = None,
         progress: ProgressCallback | None = None,
         cancel: CancelEvent | None = None,
     ) -> dict[str, str]:
-        """Build the images of the named services (all, when none is) that have a ``build``; name to id."""
+        """Build the images of the named services (all, when none is) that have a ``build``; name to id.
+        ``memory`` limits their RUN instructions, in bytes; ``ssh`` maps names to agents' sockets."""
         from runtime.services.build import build
 
         return build(
@@ -800,6 +805,10 @@ class Services(_Verbs):
             build_args=build_args or {},
             no_cache=no_cache,
             pull=pull,
+            push=push,
+            dependencies=dependencies,
+            memory=memory,
+            ssh=ssh,
             progress=progress,
             cancel=cancel,
         )

@@ -35,10 +35,18 @@ _ZERO = bytes(BLOCK)
 _MAX_EXTENSION = 1 << 20
 """Bytes of one pax or GNU long-name header; Go's archive/tar has the same limit."""
 _XATTR = b"SCHILY.xattr."
+_SPARSE = b"GNU.sparse."
+_MAX_PIECES = 1 << 17
+_MAX_SPARSE = 1 << 50
+"""Bytes of a file with its holes; no file system of ours holds more."""
 
 
 class Entry:
-    """One header. ``type`` is a byte (REGULAR ...), ``size`` the payload's bytes, ``mtime`` nanoseconds."""
+    """One header. ``type`` is a byte (REGULAR ...), ``size`` the payload's bytes, ``mtime`` nanoseconds.
+
+    A file with holes has ``pieces``, (offset, length) of what the payload holds one after the other, and
+    ``real_size``; else ``pieces`` is None.
+    """
 
     __slots__ = (
         "gid",
@@ -48,6 +56,8 @@ class Entry:
         "mode",
         "mtime",
         "name",
+        "pieces",
+        "real_size",
         "size",
         "type",
         "uid",
@@ -66,6 +76,8 @@ class Entry:
         self.major = 0
         self.minor = 0
         self.xattrs: dict[bytes, bytes] | None = None
+        self.pieces: list[tuple[int, int]] | None = None
+        self.real_size = 0
 
 
 class TarReader:
@@ -84,6 +96,8 @@ class TarReader:
         self._padding = 0
         self._offset = 0
         self._globals: dict[bytes, bytes] = {}
+        self._pieces: list[tuple[int, int]] | None = None
+        self._real_size = 0
         self._seek: Callable[[int], None] | None = getattr(stream, "skip", None)
 
     @property
@@ -114,6 +128,7 @@ class TarReader:
                     extensions[key] = data.split(b"\0", 1)[0]
                 continue
             entry = _parse(block)
+            records = extensions if any(key.startswith(_SPARSE) for key in extensions) else None
             if extensions or self._globals:
                 _apply(entry, {**self._globals, **extensions} if self._globals else extensions)
                 extensions = {}
@@ -122,8 +137,14 @@ class TarReader:
                 entry.type = DIRECTORY if entry.name.endswith(b"/") else REGULAR
             if entry.type in _HEADER_ONLY:
                 entry.size = 0
-            self._remaining = entry.size
-            self._padding = -entry.size % BLOCK
+            stored = entry.size
+            if kind == _GNU_SPARSE:
+                self._old_sparse(entry, block)
+            elif records is not None:
+                stored -= self._pax_sparse(entry, records)
+            entry.size = self._remaining = stored
+            self._padding = -stored % BLOCK
+            self._pieces, self._real_size = entry.pieces, entry.real_size
             yield entry
 
     def payload(self) -> Iterator[memoryview]:
@@ -137,14 +158,76 @@ class TarReader:
             yield piece
 
     def copy_to(self, fd: int, check: Callable[[], None] | None = None) -> None:
-        """Write the current entry's data to ``fd``; ``check`` is called now and then and may raise."""
+        """Write the current entry's data to ``fd``, holes left as holes; ``check`` is called now and then and
+        may raise."""
+        if self._pieces is not None:
+            self._copy_sparse(fd, self._pieces, check)
+            return
         for piece in self.payload():
             if check is not None and self._remaining:
                 check()
-            written = os.write(fd, piece)
-            while written < len(piece):
-                piece = piece[written:]
-                written = os.write(fd, piece)
+            _write(fd, piece)
+
+    def _copy_sparse(self, fd: int, pieces: list[tuple[int, int]], check: Callable[[], None] | None) -> None:
+        places = iter(pieces)
+        room = 0
+        for data in self.payload():
+            if check is not None:
+                check()
+            while data:
+                if not room:
+                    offset, room = next(places)
+                    os.lseek(fd, offset, os.SEEK_SET)
+                    continue
+                _write(fd, data[:room])
+                data, room = data[room:], max(0, room - len(data))
+        os.ftruncate(fd, self._real_size)
+
+    def _old_sparse(self, entry: Entry, block: bytes) -> None:
+        """GNU's own format: four places in the header, further ones in blocks of 21 after it."""
+        entry.type = REGULAR
+        places = _places(block, 386, 4)
+        more = block[482]
+        while more:
+            extension = self._take(BLOCK)
+            places += _places(extension, 0, 21)
+            if len(places) > _MAX_PIECES:
+                raise _damaged("a sparse file of too many pieces")
+            more = extension[504]
+        _set_pieces(entry, places, _number(block[483:495]), entry.size)
+
+    def _pax_sparse(self, entry: Entry, records: dict[bytes, bytes]) -> int:
+        """GNU tar's pax formats 0.1 (the places are a record) and 1.0 (they are before the data); bytes of
+        the payload that were read."""
+        entry.name = records.get(_SPARSE + b"name") or entry.name
+        size = _decimal(records.get(_SPARSE + b"realsize") or records.get(_SPARSE + b"size") or b"")
+        if records.get(_SPARSE + b"major") == b"1":
+            data = b""
+            numbers: list[int] = []
+            wanted = 1
+            while len(numbers) < wanted:
+                if len(data) >= _MAX_EXTENSION or len(data) + BLOCK > entry.size:
+                    raise _damaged("a sparse file without its map")
+                data += self._take(BLOCK)
+                numbers = [_decimal(item) for item in data.split(b"\n")[:-1][:wanted]]
+                if numbers and wanted == 1:
+                    wanted = 1 + 2 * min(numbers[0], _MAX_PIECES)
+                    numbers = [_decimal(item) for item in data.split(b"\n")[:-1][:wanted]]
+            numbers = numbers[1:]
+        else:
+            data = b""
+            listed = records.get(_SPARSE + b"map")
+            if listed is None:
+                raise InvalidInput(
+                    "sparse files of the format 0.0 in tar archives are not supported",
+                    hint="write it with tar --sparse-version=1.0, or without --sparse",
+                )
+            numbers = [_decimal(item) for item in listed.split(b",")] if listed else []
+        if len(numbers) % 2:
+            raise _damaged("a sparse file with half a place")
+        places = list(zip(numbers[::2], numbers[1::2]))
+        _set_pieces(entry, places, size, entry.size - len(data))
+        return len(data)
 
     def read_payload(self, limit: int) -> bytes:
         """All of the current entry's data. Raises InvalidInput above ``limit`` bytes."""
@@ -229,6 +312,41 @@ class TarReader:
         self._position = len(self._chunk)
 
 
+def _write(fd: int, piece: memoryview) -> None:
+    written = os.write(fd, piece)
+    while written < len(piece):
+        piece = piece[written:]
+        written = os.write(fd, piece)
+
+
+def _places(block: bytes, start: int, count: int) -> list[tuple[int, int]]:
+    found = []
+    for at in range(start, start + 24 * count, 24):
+        if not block[at]:
+            break
+        found.append((_number(block[at : at + 12]), _number(block[at + 12 : at + 24])))
+    return found
+
+
+def _decimal(text: bytes) -> int:
+    if not text.isdigit() or len(text) > 19:
+        raise _damaged(f"a number that is none: {text[:20]!r}")
+    return int(text)
+
+
+def _set_pieces(entry: Entry, places: list[tuple[int, int]], real_size: int, stored: int) -> None:
+    """Raises InvalidInput unless the places are in order, inside the file and as long as the payload."""
+    end = 0
+    for offset, length in places:
+        if offset < end or length < 0:
+            raise _damaged("a sparse file whose pieces overlap")
+        end = offset + length
+    if not end <= real_size <= _MAX_SPARSE or sum(length for _, length in places) != stored:
+        raise _damaged("a sparse file whose map does not fit its size")
+    entry.pieces = [place for place in places if place[1]]
+    entry.real_size = real_size
+
+
 def _damaged(detail: str) -> InvalidInput:
     return InvalidInput(f"not a readable tar archive: {detail}")
 
@@ -282,8 +400,6 @@ def _parse(block: bytes) -> Entry:
     elif kind in (CHARACTER_DEVICE, BLOCK_DEVICE):
         entry.major = _number(block[329:337])
         entry.minor = _number(block[337:345])
-    elif kind == _GNU_SPARSE:
-        raise InvalidInput("sparse files in tar archives are not supported", hint="write it without --sparse")
     if entry.size < 0:
         raise _damaged("a negative size")
     return entry
@@ -330,10 +446,6 @@ def _apply(entry: Entry, records: dict[bytes, bytes]) -> None:
                 if entry.xattrs is None:
                     entry.xattrs = {}
                 entry.xattrs[key[len(_XATTR) :]] = value
-            elif key.startswith(b"GNU.sparse."):
-                raise InvalidInput(
-                    "sparse files in tar archives are not supported", hint="write it without --sparse"
-                )
     except ValueError:
         raise _damaged(f"a pax header with a wrong {key.decode('ascii', 'replace')}") from None
     if entry.size < 0:

@@ -184,7 +184,7 @@ class _Unpacker:
             self._clear(fd, name, path)
             file = os.open(name, _NEW_FILE, 0o600, dir_fd=self._parent(path))
         try:
-            if entry.size:
+            if entry.size or entry.pieces is not None:
                 reader.copy_to(file, self._check)
             _own(file, entry)
             os.utime(file, ns=(entry.mtime, entry.mtime))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from runtime.build.options import Output
 from runtime.compose.project import Project
 from runtime.context import Context
 from runtime.model.event import CancelEvent, ProgressCallback
@@ -22,6 +24,10 @@ def build(
     build_args: Mapping[str, str],
     no_cache: bool = False,
     pull: bool = False,
+    push: bool = False,
+    dependencies: bool = False,
+    memory: int | None = None,
+    ssh: Mapping[str, Path] | None = None,
     progress: ProgressCallback | None = None,
     cancel: CancelEvent | None = None,
 ) -> dict[str, str]:
@@ -31,7 +37,7 @@ def build(
 
     report = Report(progress, cancel)
     built: dict[str, str] = {}
-    for service in project.selected(services, dependencies=False).values():
+    for service in project.selected(services, dependencies=dependencies).values():
         if service.build is None:
             continue
         report.check()
@@ -41,6 +47,9 @@ def build(
             build_args={**options.build_args, **build_args},
             no_cache=options.no_cache or no_cache,
             pull=options.pull or pull,
+            resources=replace(options.resources, memory=memory),
+            ssh={**options.ssh, **(ssh or {})},
+            outputs=(Output("image", push=True),) if push else (),
         )
         name = service.config.image
         report(f"Image {name}", "Building")

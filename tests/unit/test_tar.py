@@ -104,7 +104,7 @@ def test_times_have_nanoseconds() -> None:
         archive_of(header(b"pax", b"x"[0], size=1 << 30)),
         archive_of(header(b"pax", b"x"[0], size=512) + b"z" * 512, header(b"a", tar_reader.REGULAR)),
         archive_of(header_of_pax(b"x", [(b"GNU.sparse.major", b"1")]), header(b"a", tar_reader.REGULAR)),
-        archive_of(header(b"a", b"S"[0])),
+        archive_of(header(b"a", b"S"[0], size=512) + bytes(512)),
         bytes(512) + header(b"a", tar_reader.REGULAR) + END,
     ],
 )
