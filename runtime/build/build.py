@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runtime.build.arguments import global_arguments, unused_arguments
-from runtime.build.cache_transfer import check_stores, export_cache
 from runtime.build.context import open_context
 from runtime.build.copy import copy_files
 from runtime.build.failure import DockerfileError
@@ -16,7 +15,6 @@ from runtime.build.metadata import apply_metadata, declare_argument
 from runtime.build.options import BuildOptions, BuildResult, BuildWarning
 from runtime.build.output import check_outputs, export
 from runtime.build.parser import parse
-from runtime.build.prune import collect_garbage
 from runtime.build.run import run_command
 from runtime.build.schedule import Stop, build_in_order
 from runtime.build.stages import PlannedStage, plan
@@ -56,7 +54,10 @@ def build(
     if options.network not in ("default", "bridge", "none", "host"):
         raise InvalidInput(f"unknown network for a build: {options.network}", hint="default, none or host")
     check_outputs(options)
-    check_stores((*options.cache_from, *options.cache_to))
+    if options.cache_from or options.cache_to:
+        from runtime.build.cache_transfer import check_stores
+
+        check_stores((*options.cache_from, *options.cache_to))
     sweep(ctx)
     report = Report(progress)
     stop = Stop(cancel)
@@ -86,6 +87,8 @@ def build(
             image = export(work, last)
             _export_caches(work, last)
     if report.steps > report.cached_steps:
+        from runtime.build.prune import collect_garbage
+
         collect_garbage(ctx)
     tags = tuple(str(Reference.parse(tag)) for tag in options.tags)
     return BuildResult(
@@ -109,6 +112,8 @@ def _advise(work: Workspace) -> None:
 def _export_caches(work: Workspace, last: StageState) -> None:
     for store in work.options.cache_to:
         with work.report.step(f"exporting cache to {store.type} {store.place}", counted=False) as step:
+            from runtime.build.cache_transfer import export_cache
+
             try:
                 count = export_cache(work.ctx, store, work.cache.records, last.layers, work.cancel)
             except Cancelled:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from runtime.build.cache import LayerCache, key_of
-from runtime.build.cache_transfer import ImportedCache
 from runtime.build.context import read_ignore_file
 from runtime.build.context_files import SourceTree
 from runtime.build.dockerignore import IgnoreRules
@@ -33,6 +33,9 @@ from runtime.images.layers import LayerInfo, adopt_layer, layer_paths
 from runtime.images.leases import temporary_name
 from runtime.kernel.tree import remove_tree
 from runtime.model.event import CancelEvent
+
+if TYPE_CHECKING:
+    from runtime.build.cache_transfer import ImportedCache
 
 __all__ = ["Workspace"]
 
@@ -59,7 +62,7 @@ class Workspace:
         self.dockerfile = dockerfile
         self.report = report
         self.global_args = global_args
-        self.imported = ImportedCache(ctx, options.cache_from, cancel) if options.cache_from else None
+        self.imported = _imported(ctx, options, cancel) if options.cache_from else None
         self.cache = LayerCache(
             ctx, enabled=not options.no_cache, imported=self.imported.find if self.imported else None
         )
@@ -211,6 +214,12 @@ class Workspace:
             can_debug=True,
             reason=reason,
         )
+
+
+def _imported(ctx: Context, options: BuildOptions, cancel: CancelEvent | None) -> ImportedCache:
+    from runtime.build.cache_transfer import ImportedCache
+
+    return ImportedCache(ctx, options.cache_from, cancel)
 
 
 def _limit_dates(directory: Path, limit: int) -> None:

@@ -145,7 +145,6 @@ def _options(path: str, given: dict[str, object]) -> BuildOptions:
     from runtime.errors import InvalidInput
     from runtime.model.parse import parse_size
     from tuidock.cli import build_fields as fields
-    from tuidock.cli.container_config import parse_labels
 
     _refuse(given)
     dockerfile, network = _text(given, "dockerfile"), _text(given, "network")
@@ -163,7 +162,7 @@ def _options(path: str, given: dict[str, object]) -> BuildOptions:
         build_args=parse_build_args(_texts(given, "build_arg")),
         target=_text(given, "target"),
         no_cache=bool(given["no_cache"]),
-        labels=parse_labels(_texts(given, "label")),
+        labels=_pairs(_texts(given, "label")),
         pull=bool(given["pull"]),
         network=network,
         platform=_text(given, "platform"),
@@ -172,7 +171,7 @@ def _options(path: str, given: dict[str, object]) -> BuildOptions:
         ),
         secrets=tuple(fields.parse_secret(item) for item in _texts(given, "secret")),
         ssh=fields.parse_ssh(_texts(given, "ssh")),
-        build_contexts=parse_labels(_texts(given, "build_context")),
+        build_contexts=_pairs(_texts(given, "build_context")),
         extra_hosts=_texts(given, "add_host"),
         shm_size=parse_size(_text(given, "shm_size") or "64m"),
         outputs=fields.parse_outputs(_texts(given, "outputs"), push=bool(given["push"])),
@@ -193,6 +192,14 @@ def _text(given: dict[str, object], name: str) -> str:
 def _texts(given: dict[str, object], name: str) -> tuple[str, ...]:
     value = given[name]
     return value if isinstance(value, tuple) else ()
+
+
+def _pairs(items: tuple[str, ...]) -> dict[str, str]:
+    if not items:
+        return {}  # what parses them is slow to load
+    from tuidock.cli.container_config import parse_labels
+
+    return parse_labels(items)
 
 
 def _refuse(given: dict[str, object]) -> None:
