@@ -9,6 +9,7 @@ from runtime.errors import Conflict
 from runtime.images.collect import chain_ids, collect
 from runtime.images.list import find_image_id, load_image
 from runtime.images.reference import Reference
+from runtime.images.registry.ingest import sweep_ingest
 from runtime.model.container import ContainerStatus
 from runtime.store import images as rows
 
@@ -53,6 +54,9 @@ def prune(ctx: Context, *, all: bool = False, selection: Selection | None = None
             _Removal(tx, records, gone, True, True).delete(row.id, quiet=False)
     before = {layer.diff_id: layer.size for layer in rows.all_layers(ctx.db)}
     _collected(ctx, gone)
+    # Also what pulls that broke off had kept.
+    collect(ctx)
+    sweep_ingest(ctx, keep_bytes=0, keep_seconds=0)
     after = {layer.diff_id for layer in rows.all_layers(ctx.db)}
     reclaimed = sum(size for diff_id, size in before.items() if diff_id not in after)
     if gone:

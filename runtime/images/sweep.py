@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from runtime.images.leases import exclusive_lease, is_abandoned
 from runtime.images.registry.ingest import sweep_ingest
 from runtime.kernel.tree import remove_tree
 from runtime.store import images as rows
+from runtime.store.layer_sources import pending_layers
 
 if TYPE_CHECKING:
     from runtime.context import Context
@@ -46,14 +48,25 @@ def sweep(ctx: Context) -> list[str]:
             (ctx.paths.content / name).unlink(missing_ok=True)
             done.append(f"half-made content {name}: removed")
     done += sweep_ingest(ctx, keep_bytes=_KEEP_BYTES, keep_seconds=_KEEP_SECONDS)
-    if rows.unused_layers(ctx.db):
-        done += [f"unused layer {row.diff_id[7:19]}: removed" for row in collect(ctx)]
+    forgotten = _forgotten_layers(ctx)
+    if forgotten:
+        done += [f"unused layer {row.diff_id[7:19]}: removed" for row in collect(ctx, forgotten)]
     strays = _stray_blobs(ctx) or _stray_directories(ctx)
     if strays:
         with exclusive_lease(ctx) as alone:
             if alone:
                 done += _remove_strays(ctx)
     return done
+
+
+def _forgotten_layers(ctx: Context) -> list[str]:
+    """Diff ids. What a pull that broke off brought is kept for the next one, as partial downloads are."""
+    unused = rows.unused_layers(ctx.db)
+    if not unused:
+        return []
+    pending = pending_layers(ctx.db)
+    oldest = time.time_ns() - int(_KEEP_SECONDS * 1e9)
+    return [row.diff_id for row in unused if row.diff_id not in pending or row.created_at < oldest]
 
 
 def _stray_blobs(ctx: Context) -> list[str]:

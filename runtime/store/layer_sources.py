@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runtime.store.database import Database, Transaction
 
-__all__ = ["LayerSource", "add_source", "forget_source", "sources_of"]
+__all__ = ["LayerSource", "add_source", "pending_layers", "settle", "sources_of"]
 
 
 @dataclass(frozen=True)
@@ -20,20 +21,31 @@ class LayerSource:
     repository: str
 
 
-def add_source(tx: Transaction, source: LayerSource) -> None:
-    """The latest for a layer and a repository counts."""
+def add_source(tx: Transaction, source: LayerSource, *, pending: bool = False) -> None:
+    """The latest for a layer and a repository counts. ``pending``: its image is not here yet, so nothing uses
+    the layer, and a pull that is tried again will."""
     tx.execute(
-        "INSERT OR REPLACE INTO layer_source (diff_id, blob_digest, blob_size, media_type, repository)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (source.diff_id, source.blob_digest, source.blob_size, source.media_type, source.repository),
+        "INSERT OR REPLACE INTO layer_source"
+        " (diff_id, blob_digest, blob_size, media_type, repository, pending) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            source.diff_id,
+            source.blob_digest,
+            source.blob_size,
+            source.media_type,
+            source.repository,
+            int(pending),
+        ),
     )
 
 
-def forget_source(tx: Transaction, source: LayerSource) -> None:
-    """The registry has it no more."""
-    tx.execute(
-        "DELETE FROM layer_source WHERE diff_id = ? AND repository = ?", (source.diff_id, source.repository)
-    )
+def settle(tx: Transaction, diff_ids: Iterable[str]) -> None:
+    """The image is here."""
+    for diff_id in diff_ids:
+        tx.execute("UPDATE layer_source SET pending = 0 WHERE diff_id = ? AND pending", (diff_id,))
+
+
+def pending_layers(db: Database | Transaction) -> set[str]:
+    return {row[0] for row in db.rows("SELECT diff_id FROM layer_source WHERE pending")}
 
 
 def sources_of(db: Database | Transaction, diff_id: str) -> list[LayerSource]:

@@ -131,4 +131,7 @@ MIGRATIONS: tuple[str, ...] = (
         DELETE FROM id_range WHERE container_id = OLD.id;
     END;
     """,
+    """
+    ALTER TABLE layer_source ADD COLUMN pending INTEGER NOT NULL DEFAULT 0;  -- its image is not here yet
+    """,
 )

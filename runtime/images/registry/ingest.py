@@ -209,6 +209,7 @@ def sweep_ingest(ctx: Context, *, keep_bytes: int, keep_seconds: float) -> list[
             info = os.fstat(fd)
             total += info.st_size
             old = time.time() - info.st_mtime > keep_seconds
+            # A pull that waits for the lock looks again when the file is gone: see _locked.
             if (old or total > keep_bytes or not info.st_size) and _lock(fd) and _is_file(fd, path):
                 path.unlink()
                 total -= info.st_size

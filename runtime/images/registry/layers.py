@@ -131,4 +131,6 @@ def _remember(ctx: Context, session: Session, diff_id: str, layer: Descriptor) -
     """Where it came from: a push to the same registry need not send it again."""
     repository = f"{session.endpoint.domain}/{session.path}"
     with ctx.db.write() as tx:
-        add_source(tx, LayerSource(diff_id, layer.digest, layer.size, layer.media_type, repository))
+        add_source(
+            tx, LayerSource(diff_id, layer.digest, layer.size, layer.media_type, repository), pending=True
+        )

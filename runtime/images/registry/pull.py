@@ -24,6 +24,7 @@ from runtime.images.registry.session import Session
 from runtime.images.registry.transport import Timing, Transport
 from runtime.model.event import CancelEvent, Progress, ProgressCallback
 from runtime.store import images as rows
+from runtime.store.layer_sources import settle
 
 if TYPE_CHECKING:
     from runtime.context import Context
@@ -141,6 +142,8 @@ class _Pull:
         before = rows.resolve_ref(ctx.db, str(reference))
         refs = [str(reference)] if reference.digest else [str(reference), str(by_digest)]
         register_image(ctx, config, refs=refs, event="pull", actor=name, manifest=found.data)
+        with ctx.db.write() as tx:
+            settle(tx, parse_config(config).diff_ids)
         changed = before != image_id
         self._report.line(f"Digest: {digest}")
         status = "Downloaded newer image" if changed else "Image is up to date"
