@@ -14,7 +14,7 @@ SOURCES := runtime tuidock themes bench tests
 TEST_PACKAGES := nftables iproute2 busybox-static ca-certificates skopeo runc podman conmon docker.io docker-registry \
 	apache2-utils openssl
 # The peers that `make bench` measures against, when they are installed.
-PEER_PACKAGES := docker.io podman runc containernetworking-plugins
+PEER_PACKAGES := docker.io podman runc containernetworking-plugins docker-registry
 
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=

@@ -36,6 +36,8 @@ class Peer:
     daemons: tuple[int, ...] = ()
     run_options: tuple[str, ...] = ()
     build_options: tuple[str, ...] = ()
+    enter: tuple[str, ...] = ()
+    """Runs a program in the peer's network namespace."""
 
     def __call__(self, *arguments: str, input: bytes | None = None) -> str:
         """Run one command to its end; its standard output. Raises RuntimeError with what it said."""
@@ -119,7 +121,12 @@ def _docker(directory: Path) -> Iterator[Peer | None]:
             containerd = next(iter(_children(daemon.pid)), None)
             daemons = (daemon.pid, containerd) if containerd else (daemon.pid,)
             yield Peer(
-                "docker", ("docker",), env, keepers=("containerd-shim", str(directory)), daemons=daemons
+                "docker",
+                ("docker",),
+                env,
+                keepers=("containerd-shim", str(directory)),
+                daemons=daemons,
+                enter=("nsenter", f"--net=/proc/{keeper}/ns/net"),
             )
         finally:
             daemon.send_signal(signal.SIGTERM)
@@ -162,6 +169,7 @@ def _podman(directory: Path) -> Iterator[Peer | None]:
             keepers=("conmon", str(directory)),
             run_options=limits,
             build_options=limits,
+            enter=("nsenter", f"--net=/proc/{keeper}/ns/net"),
         )
         try:
             yield peer

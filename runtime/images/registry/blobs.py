@@ -14,7 +14,7 @@ from runtime.images.registry.transport import Answer
 
 __all__ = ["fetch"]
 
-_CHUNK = 1 << 20
+_CHUNK = 256 << 10
 _SUBSTANTIAL = 256 << 10
 """Bytes that one connection has to bring to count as progress: a line that drops every tenth is given up."""
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import Cancelled, Failed
+from runtime.images.compression import CHUNK
 from runtime.images.content import blob_path, ensure_layout
 from runtime.images.registry.faults import BadContent
 from runtime.model.event import CancelEvent
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Ingest", "sweep_ingest"]
 
-_CHUNK = 1 << 20
 _POLL = 0.05
 
 
@@ -85,7 +85,7 @@ class Ingest:
         """Hash what is there; more than there can be is nothing."""
         if os.fstat(self._fd).st_size > self.size:
             os.ftruncate(self._fd, 0)
-        while data := os.pread(self._fd, _CHUNK, self.position):
+        while data := os.pread(self._fd, CHUNK, self.position):
             self._hash.update(data)
             self.position += len(data)
         os.utime(self._fd)
@@ -139,7 +139,7 @@ class Ingest:
         """Nobody reads any more: the next ``append`` raises Cancelled."""
         self._given_up = True
 
-    def read(self, n: int = _CHUNK, /) -> bytes:
+    def read(self, n: int = CHUNK, /) -> bytes:
         """The next bytes in order, waiting for them; b"" once all was read and verified."""
         with self._condition:
             while self._read >= self.position and not self._complete:
@@ -148,7 +148,7 @@ class Ingest:
                 if self._cancel is not None and self._cancel.is_set():
                     raise Cancelled("cancelled")
                 self._condition.wait(_POLL * 4)
-            most = min(n if n >= 0 else _CHUNK, _CHUNK, self.position - self._read)
+            most = min(n if n >= 0 else CHUNK, CHUNK, self.position - self._read)
         data = os.pread(self._fd, most, self._read) if most else b""
         self._read += len(data)
         return data

@@ -126,9 +126,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         owner = self.owner
         given = self.headers.get("Authorization", "")
-        if given:
-            owner.authorizations.append(given)
         parts = urlsplit(self.path)
+        if given and parts.path != "/token":
+            # The token server is the registry's choice, and gets the password by the protocol.
+            owner.authorizations.append(given)
         owner.asked.append(f"{self.command} {self.path}")
         if parts.path == "/token":
             self._token(owner.plan("token"))
