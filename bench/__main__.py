@@ -15,7 +15,7 @@ from bench.measure import Row, table
 from bench.peers import available
 from runtime.errors import EngineError
 
-NAMES = ("run_bridge", "first_instruction", "exec", "memory", "logs", "build", "build_large")
+NAMES = ("run_bridge", "first_instruction", "exec", "memory", "logs", "build", "build_large", "images")
 PEERS = ("tuidock", "docker", "podman")
 
 

@@ -1,6 +1,6 @@
 """A large image (800 MB, 27,000 files) loaded, pushed to and pulled from one local registry by everybody.
 
-docker-registry (Debian: docker-registry) listens in the network namespace of each peer in turn, over one store.
+Each peer has a docker-registry (Debian: docker-registry) in its network namespace.
 """
 
 from __future__ import annotations

@@ -55,7 +55,8 @@ def tree(root: Path) -> dict[str, tuple[object, ...]]:
                 for key in os.listxattr(path, follow_symlinks=False)
             }
             links = info.st_nlink if not stat.S_ISDIR(info.st_mode) else 0
-            mtime = info.st_mtime_ns
+            # A removed name (0/0 device, overlayfs.rst) is only marked in the archive, without a time.
+            mtime = 0 if stat.S_ISCHR(info.st_mode) and not info.st_rdev else info.st_mtime_ns
             shown = (kind, info.st_mode, info.st_uid, info.st_gid, mtime, links, info.st_rdev, content)
             found[str(path.relative_to(root))] = (*shown, tuple(sorted(xattrs.items())))
     return found
