@@ -25,7 +25,7 @@ def leftovers(ctx: Context) -> list[tuple[str, str, str]]:
     unused = "nothing names it"
     found = [("half-made layer", name, half) for name in _names(ctx.paths.layers) if is_abandoned(name)]
     found += [("half-made content", name, half) for name in _names(ctx.paths.content) if is_abandoned(name)]
-    found += [("layer", row.diff_id[7:19], unused) for row in rows.unused_layers(ctx.db)]
+    found += [("layer", diff_id[7:19], unused) for diff_id in _forgotten_layers(ctx)]
     found += [("content", name[:12], unused) for name in _stray_blobs(ctx)]
     found += [("layer directory", name, unused) for name in _stray_directories(ctx)]
     return found

@@ -131,7 +131,7 @@ def test_seeded_faults(fresh_engine: Engine, servers: tuple[FaultServer, FaultSe
         came_through += error is None
     assert came_through, "some of the rounds have faults that a client gets over"
     assert verify(fresh_engine.context) == []
-    assert fresh_engine.system.reconcile() == []
+    assert fresh_engine.system.check() == []
 
 
 @pytest.mark.parametrize("kind", sorted(HOSTILE))
