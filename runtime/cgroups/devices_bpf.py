@@ -5,11 +5,10 @@ The kernel asks it with ``struct bpf_cgroup_dev_ctx``: access << 16 | type, majo
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 
-from runtime.kernel import syscalls
+from runtime.kernel import libc, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,14 +103,14 @@ def attach(directory: str, rules: Sequence[Mapping[str, object]]) -> None:
 
 def load(program: bytes) -> int:
     """BPF_PROG_LOAD: the descriptor of the verified program."""
-    instructions = ctypes.create_string_buffer(program, len(program))
-    licence = ctypes.create_string_buffer(b"Apache-2.0")
+    instructions = libc.buffer(program)
+    licence = libc.buffer(b"Apache-2.0\0")
     attributes = struct.pack(
         "=IIQQIIQII16sI",
         _BPF_PROG_TYPE_CGROUP_DEVICE,
         len(program) // 8,
-        ctypes.addressof(instructions),
-        ctypes.addressof(licence),
+        libc.address(instructions),
+        libc.address(licence),
         *(0, 0, 0),  # no log
         *(0, 0),  # kern_version, prog_flags
         b"tuidock_devices",

@@ -7,32 +7,39 @@ may lack go through syscall(2); numbers from 424 on are the same on every archit
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 
+from runtime.kernel.libc import SyscallError, address, buffer, call, check, errno, pointers, syscall
+from runtime.kernel.process_calls import (
+    CLONE_NEWCGROUP,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWTIME,
+    CLONE_NEWUSER,
+    CLONE_NEWUTS,
+    PR_SET_NAME,
+    PR_SET_PDEATHSIG,
+    prctl,
+    setns,
+    unshare,
+)
+
 __all__ = [
-    "SyscallError", "bpf", "capget", "capset", "close_range", "execveat", "fsconfig_create",
-    "fsconfig_set_fd", "fsconfig_set_flag", "fsconfig_set_string", "fsmount", "fsopen",
-    "fstatfs_type", "mount", "mount_setattr", "move_mount", "open_tree", "openat2",
-    "pidfd_send_signal", "pivot_root", "prctl", "seccomp", "setdomainname", "setfsgid", "setfsuid",
-    "sethostname", "setns",
-    "umount2", "unshare",
+    "CLONE_NEWCGROUP", "CLONE_NEWIPC", "CLONE_NEWNET", "CLONE_NEWNS", "CLONE_NEWPID", "CLONE_NEWTIME",
+    "CLONE_NEWUSER", "CLONE_NEWUTS", "PR_SET_NAME", "PR_SET_PDEATHSIG", "SyscallError", "bpf", "capget",
+    "capset", "close_range", "execveat", "fsconfig_create", "fsconfig_set_fd", "fsconfig_set_flag",
+    "fsconfig_set_string", "fsmount", "fsopen", "fstatfs_type", "mount", "mount_setattr", "move_mount",
+    "open_tree", "openat2", "pidfd_send_signal", "pivot_root", "prctl", "seccomp", "setdomainname",
+    "setfsgid", "setfsuid", "sethostname", "setns", "umount2", "unshare",
 ]  # fmt: skip
 
 AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW = 0x100
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
-
-CLONE_NEWTIME = 0x00000080
-CLONE_NEWNS = 0x00020000
-CLONE_NEWCGROUP = 0x02000000
-CLONE_NEWUTS = 0x04000000
-CLONE_NEWIPC = 0x08000000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWPID = 0x20000000
-CLONE_NEWNET = 0x40000000
 
 CLOSE_RANGE_UNSHARE = 2
 CLOSE_RANGE_CLOEXEC = 4
@@ -88,12 +95,10 @@ MS_LAZYTIME = 1 << 25
 OPEN_TREE_CLONE = 1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 
-PR_SET_PDEATHSIG = 1
 PR_GET_DUMPABLE = 3
 PR_SET_DUMPABLE = 4
 PR_GET_KEEPCAPS = 7
 PR_SET_KEEPCAPS = 8
-PR_SET_NAME = 15
 PR_GET_SECCOMP = 21
 PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
@@ -130,40 +135,11 @@ _OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 428, 429, 430, 431, 432
 _PIDFD_SEND_SIGNAL = 424
 _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 436, 437, 442
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
-_libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
-_libc.prctl.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     Path = str | bytes | os.PathLike[str]
-
-
-class SyscallError(OSError):
-    """A system call failed: ``call`` is its name, ``target`` what it was about, ``errno`` why."""
-
-    def __init__(self, call: str, target: str, number: int) -> None:
-        super().__init__(number, os.strerror(number))
-        self.call = call
-        self.target = target
-
-    def __str__(self) -> str:
-        about = f"{self.call} {self.target}" if self.target else self.call
-        return f"{about}: {self.strerror}"
-
-
-def _check(result: int, call: str, target: str = "") -> int:
-    if result == -1:
-        raise SyscallError(call, target, ctypes.get_errno())
-    return result
-
-
-def _syscall(number: int, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
-    converted = [ctypes.c_long(item) if isinstance(item, int) else item for item in arguments]
-    return int(_libc.syscall(ctypes.c_long(number), *converted))
 
 
 def _text(path: Path) -> str:
@@ -175,14 +151,15 @@ def _text(path: Path) -> str:
 
 def mount(source: Path | None, target: Path, fstype: str | None, flags: int, data: str | None = None) -> None:
     """mount(2)."""
-    result = _libc.mount(
+    result = call(
+        "mount",
         None if source is None else os.fsencode(source),
         os.fsencode(target),
         None if fstype is None else fstype.encode(),
         flags,
         None if data is None else os.fsencode(data),
     )
-    _check(
+    check(
         result,
         "mount",
         f"{fstype or (_text(source) if source is not None else '')} on {_text(target)}".lstrip(),
@@ -191,26 +168,26 @@ def mount(source: Path | None, target: Path, fstype: str | None, flags: int, dat
 
 def umount2(target: Path, flags: int = 0) -> None:
     """umount2(2)."""
-    _check(_libc.umount2(os.fsencode(target), flags), "umount", _text(target))
+    check(call("umount2", os.fsencode(target), flags), "umount", _text(target))
 
 
 def pivot_root(new_root: Path, put_old: Path) -> None:
     """pivot_root(2)."""
-    result = _syscall(_OLD["pivot_root"], os.fsencode(new_root), os.fsencode(put_old))
-    _check(result, "pivot_root", _text(new_root))
+    result = syscall(_OLD["pivot_root"], os.fsencode(new_root), os.fsencode(put_old))
+    check(result, "pivot_root", _text(new_root))
 
 
 def open_tree(dirfd: int, path: Path, flags: int) -> int:
     """open_tree(2): with OPEN_TREE_CLONE a detached copy of a mount, as a descriptor (close-on-exec)."""
-    result = _syscall(_OPEN_TREE, dirfd, os.fsencode(path), flags | OPEN_TREE_CLOEXEC)
-    return _check(result, "open_tree", _text(path) or f"of descriptor {dirfd}")
+    result = syscall(_OPEN_TREE, dirfd, os.fsencode(path), flags | OPEN_TREE_CLOEXEC)
+    return check(result, "open_tree", _text(path) or f"of descriptor {dirfd}")
 
 
 def move_mount(mount_fd: int, target_fd: int, what: str) -> None:
     """move_mount(2) of the mount that ``mount_fd`` is onto what ``target_fd`` is. ``what`` is for the error:
     "proc on /proc"."""
     flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
-    _check(_syscall(_MOVE_MOUNT, mount_fd, b"", target_fd, b"", flags), "mount", what)
+    check(syscall(_MOVE_MOUNT, mount_fd, b"", target_fd, b"", flags), "mount", what)
 
 
 def mount_setattr(
@@ -225,36 +202,36 @@ def mount_setattr(
 ) -> None:
     """mount_setattr(2); since Linux 5.12. ``userns_fd`` goes with MOUNT_ATTR_IDMAP."""
     attributes = struct.pack("=QQQQ", attr_set, attr_clr, propagation, userns_fd)
-    result = _syscall(_MOUNT_SETATTR, dirfd, os.fsencode(path), flags, attributes, len(attributes))
-    _check(result, "mount_setattr", _text(path) or f"of descriptor {dirfd}")
+    result = syscall(_MOUNT_SETATTR, dirfd, os.fsencode(path), flags, attributes, len(attributes))
+    check(result, "mount_setattr", _text(path) or f"of descriptor {dirfd}")
 
 
 def fsopen(fstype: str) -> int:
     """fsopen(2): a context to configure a file system in. ENODEV when the kernel does not have it."""
-    return _check(_syscall(_FSOPEN, fstype.encode(), FSOPEN_CLOEXEC), "fsopen", fstype)
+    return check(syscall(_FSOPEN, fstype.encode(), FSOPEN_CLOEXEC), "fsopen", fstype)
 
 
 def fsconfig_set_string(fd: int, key: str, value: str) -> None:
     """One option; the kernel takes values of up to 255 bytes."""
-    result = _syscall(_FSCONFIG, fd, _FSCONFIG_SET_STRING, key.encode(), os.fsencode(value), 0)
-    _check(result, "fsconfig", f"{key}={value}")
+    result = syscall(_FSCONFIG, fd, _FSCONFIG_SET_STRING, key.encode(), os.fsencode(value), 0)
+    check(result, "fsconfig", f"{key}={value}")
 
 
 def fsconfig_set_flag(fd: int, key: str) -> None:
     """One option without a value."""
-    _check(_syscall(_FSCONFIG, fd, _FSCONFIG_SET_FLAG, key.encode(), None, 0), "fsconfig", key)
+    check(syscall(_FSCONFIG, fd, _FSCONFIG_SET_FLAG, key.encode(), None, 0), "fsconfig", key)
 
 
 def fsconfig_set_fd(fd: int, key: str, value: int) -> None:
     """One option that is a descriptor."""
-    _check(_syscall(_FSCONFIG, fd, _FSCONFIG_SET_FD, key.encode(), None, value), "fsconfig", key)
+    check(syscall(_FSCONFIG, fd, _FSCONFIG_SET_FD, key.encode(), None, value), "fsconfig", key)
 
 
 def fsconfig_create(fd: int, fstype: str) -> None:
     """Make the superblock. The kernel's own words, which the context holds, become part of the error."""
-    result = _syscall(_FSCONFIG, fd, _FSCONFIG_CMD_CREATE, None, None, 0)
+    result = syscall(_FSCONFIG, fd, _FSCONFIG_CMD_CREATE, None, None, 0)
     if result == -1:
-        number = ctypes.get_errno()
+        number = errno()
         raise SyscallError("mount", f"{fstype}{_fs_log(fd)}", number)
 
 
@@ -268,80 +245,51 @@ def _fs_log(fd: int) -> str:
 
 def fsmount(fd: int, attributes: int, fstype: str) -> int:
     """fsmount(2): a detached mount, as a descriptor."""
-    return _check(_syscall(_FSMOUNT, fd, FSMOUNT_CLOEXEC, attributes), "fsmount", fstype)
-
-
-class _Statfs(ctypes.Structure):
-    _fields_ = [("f_type", ctypes.c_long), ("rest", ctypes.c_char * 248)]
+    return check(syscall(_FSMOUNT, fd, FSMOUNT_CLOEXEC, attributes), "fsmount", fstype)
 
 
 def fstatfs_type(fd: int) -> int:
     """The magic number of the file system that ``fd`` is on; statfs(2), f_type."""
-    buffer = _Statfs()
-    _check(_libc.fstatfs(fd, ctypes.byref(buffer)), "fstatfs", f"of descriptor {fd}")
-    return int(buffer.f_type)
+    answer = buffer(256)
+    check(call("fstatfs", fd, answer), "fstatfs", f"of descriptor {fd}")
+    return int(struct.unpack_from("l", answer)[0])
 
 
 # -- namespaces -----------------------------------------------------------------------------------
 
 
-def unshare(flags: int) -> None:
-    """unshare(2)."""
-    _check(_libc.unshare(flags), "unshare", _clone_names(flags))
-
-
-def setns(fd: int, flags: int) -> None:
-    """setns(2)."""
-    _check(_libc.setns(fd, flags), "setns", _clone_names(flags))
-
-
-def _clone_names(flags: int) -> str:
-    names = [name for name, value in globals().items() if name.startswith("CLONE_NEW") and flags & value]
-    return " ".join(names)
-
-
 def sethostname(name: str) -> None:
     """sethostname(2)."""
     encoded = name.encode()
-    _check(_libc.sethostname(encoded, len(encoded)), "sethostname", name)
+    check(call("sethostname", encoded, len(encoded)), "sethostname", name)
 
 
 def setdomainname(name: str) -> None:
     """setdomainname(2)."""
     encoded = name.encode()
-    _check(_libc.setdomainname(encoded, len(encoded)), "setdomainname", name)
+    check(call("setdomainname", encoded, len(encoded)), "setdomainname", name)
 
 
 # -- processes ------------------------------------------------------------------------------------
 
 
-def prctl(option: int, *arguments: int | bytes) -> int:
-    """prctl(2)."""
-    padded = [*arguments, 0, 0, 0, 0][:4]
-    values = [
-        ctypes.cast(ctypes.c_char_p(item), ctypes.c_void_p) if isinstance(item, bytes) else item
-        for item in padded
-    ]
-    return _check(_libc.prctl(option, *values), "prctl", str(option))
-
-
 def setfsuid(uid: int) -> None:
     """setfsuid(2) of the calling thread alone. The call tells nothing about failure, so it is asked again."""
-    _libc.setfsuid(uid)
-    if _libc.setfsuid(-1) & 0xFFFFFFFF != uid:
+    call("setfsuid", uid)
+    if call("setfsuid", -1) & 0xFFFFFFFF != uid:
         raise SyscallError("setfsuid", str(uid), 1)  # EPERM
 
 
 def setfsgid(gid: int) -> None:
     """setfsgid(2), likewise."""
-    _libc.setfsgid(gid)
-    if _libc.setfsgid(-1) & 0xFFFFFFFF != gid:
+    call("setfsgid", gid)
+    if call("setfsgid", -1) & 0xFFFFFFFF != gid:
         raise SyscallError("setfsgid", str(gid), 1)  # EPERM
 
 
 def pidfd_send_signal(pidfd: int, signal: int) -> None:
     """pidfd_send_signal(2)."""
-    _check(_syscall(_PIDFD_SEND_SIGNAL, pidfd, signal, None, 0), "kill", f"descriptor {pidfd}")
+    check(syscall(_PIDFD_SEND_SIGNAL, pidfd, signal, None, 0), "kill", f"descriptor {pidfd}")
 
 
 def capset(effective: int, permitted: int, inheritable: int) -> None:
@@ -353,44 +301,36 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
         effective & low, permitted & low, inheritable & low,
         effective >> 32, permitted >> 32, inheritable >> 32,
     )  # fmt: skip
-    _check(_libc.capset(header, data), "capset")
+    check(call("capset", header, data), "capset")
 
 
 def capget() -> tuple[int, int, int]:
     """(effective, permitted, inheritable) of the calling thread."""
-    header = ctypes.create_string_buffer(struct.pack("=Ii", 0x20080522, 0), 8)
-    data = ctypes.create_string_buffer(24)
-    _check(_libc.capget(header, data), "capget")
-    words = struct.unpack("=6I", data.raw)
+    header = buffer(struct.pack("=Ii", 0x20080522, 0))
+    data = buffer(24)
+    check(call("capget", header, data), "capget")
+    words = struct.unpack("=6I", data)
     return words[0] | words[3] << 32, words[1] | words[4] << 32, words[2] | words[5] << 32
 
 
 def seccomp(operation: int, flags: int, program: bytes) -> int:
     """seccomp(2) with a BPF program: an array of ``struct sock_filter``, 8 bytes each."""
-    buffer = ctypes.create_string_buffer(program, len(program))
-    fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
-    return _check(_syscall(_OLD["seccomp"], operation, flags, fprog), "seccomp")
+    instructions = buffer(program)
+    fprog = struct.pack("@HP", len(program) // 8, address(instructions))
+    return check(syscall(_OLD["seccomp"], operation, flags, fprog), "seccomp")
 
 
 def bpf(command: int, attributes: bytes) -> int:
     """bpf(2); the result is a descriptor for the commands that make one (close-on-exec)."""
-    return _check(_syscall(_OLD["bpf"], command, attributes, len(attributes)), "bpf", f"command {command}")
+    return check(syscall(_OLD["bpf"], command, attributes, len(attributes)), "bpf", f"command {command}")
 
 
 def execveat(fd: int, argv: Sequence[str], env: dict[str, str]) -> None:
     """execveat(2) of the open file ``fd`` itself (AT_EMPTY_PATH). Comes back only by raising."""
-    arguments = (ctypes.c_char_p * (len(argv) + 1))(*[os.fsencode(item) for item in argv], None)
-    pairs = [os.fsencode(f"{key}={value}") for key, value in env.items()]
-    environment = (ctypes.c_char_p * (len(pairs) + 1))(*pairs, None)
-    result = _libc.syscall(
-        ctypes.c_long(_OLD["execveat"]),
-        ctypes.c_long(fd),
-        b"",
-        arguments,
-        environment,
-        ctypes.c_long(AT_EMPTY_PATH),
-    )
-    _check(result, "execveat", argv[0] if argv else "")
+    arguments, _strings = pointers([os.fsencode(item) for item in argv])
+    environment, _values = pointers([os.fsencode(f"{key}={value}") for key, value in env.items()])
+    result = syscall(_OLD["execveat"], fd, b"", arguments, environment, AT_EMPTY_PATH)
+    check(result, "execveat", argv[0] if argv else "")
 
 
 # -- descriptors ----------------------------------------------------------------------------------
@@ -399,16 +339,16 @@ def execveat(fd: int, argv: Sequence[str], env: dict[str, str]) -> None:
 def openat2(dirfd: int, path: Path, flags: int, mode: int, resolve: int) -> int:
     """openat2(2); since Linux 5.6. The descriptor is close-on-exec."""
     how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve)
-    return _check(_syscall(_OPENAT2, dirfd, os.fsencode(path), how, len(how)), "open", _text(path))
+    return check(syscall(_OPENAT2, dirfd, os.fsencode(path), how, len(how)), "open", _text(path))
 
 
 def close_range(first: int, last: int, flags: int) -> None:
     """close_range(2); with CLOSE_RANGE_CLOEXEC they are only marked. ``last`` is inclusive."""
-    result = _syscall(_CLOSE_RANGE, first, last, flags)
-    if result == -1 and ctypes.get_errno() in (38, 22):  # ENOSYS before 5.9, EINVAL for the flag before 5.11
+    result = syscall(_CLOSE_RANGE, first, last, flags)
+    if result == -1 and errno() in (38, 22):  # ENOSYS before 5.9, EINVAL for the flag before 5.11
         _close_range_by_hand(first, last, flags)
     else:
-        _check(result, "close_range", f"{first}-{last}")
+        check(result, "close_range", f"{first}-{last}")
 
 
 def _close_range_by_hand(first: int, last: int, flags: int) -> None:
