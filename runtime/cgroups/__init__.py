@@ -14,6 +14,9 @@ Both backends have:
     The limits given, others stay.
 ``enter(path)``, ``attach(path, pid)``
     Moves the calling process, which must have one thread; moves another one.
+``entrances(path) -> descriptors``
+    Open files of the group: whoever writes "0" to each of them moves. For a process with one thread that does
+    not load this package.
 ``stats(path) -> dict``
     Integers: cpu_usage and cpu_throttled (ns), memory_usage (without reclaimable file cache, as docker),
     memory_cache, memory_limit (0: none), pids, pids_limit (0: none), block_read, block_write (bytes),

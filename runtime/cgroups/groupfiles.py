@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "children",
+    "exists",
     "keyed",
     "make_directories",
     "number",
+    "open_for_writing",
     "pids",
     "read",
     "remove_directories",
@@ -58,6 +60,19 @@ def write(path: str, text: str) -> None:
             os.close(fd)
     except OSError as error:
         raise SyscallError("write", f"{text} to {path}", error.errno or 0) from error
+
+
+def open_for_writing(paths: list[str]) -> list[int]:
+    """A descriptor each (close-on-exec). Raises SyscallError, leaving none open."""
+    fds: list[int] = []
+    for path in paths:
+        try:
+            fds.append(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+        except OSError as error:
+            for fd in fds:
+                os.close(fd)
+            raise SyscallError("open", path, error.errno or 0) from error
+    return fds
 
 
 def number(path: str) -> int:
@@ -111,6 +126,15 @@ def make_directories(root: str, path: str) -> list[str]:
         except OSError as error:
             raise SyscallError("mkdir", current, error.errno or 0) from error
     return []
+
+
+def exists(directory: str) -> bool:
+    """Is there such a group?"""
+    try:
+        os.stat(f"{directory}/.")
+    except OSError:
+        return False
+    return True
 
 
 def children(directory: str) -> list[str]:

@@ -7,7 +7,6 @@ hierarchy that is mounted, named ones too, so that its cgroup namespace shows no
 from __future__ import annotations
 
 import errno
-import os
 
 from runtime.cgroups import groupfiles, v1_limits
 from runtime.cgroups.groupfiles import keyed, number
@@ -108,6 +107,10 @@ class LegacyBackend:
         for root in self._hierarchies:
             groupfiles.write(f"{root}{path}/tasks", "0")
 
+    def entrances(self, path: str) -> list[int]:
+        """See the package."""
+        return groupfiles.open_for_writing([f"{root}{path}/tasks" for root in self._hierarchies])
+
     def attach(self, path: str, pid: int) -> None:
         """See the package."""
         for root in self._hierarchies:
@@ -115,7 +118,7 @@ class LegacyBackend:
 
     def exists(self, path: str) -> bool:
         """In any hierarchy."""
-        return any(os.path.isdir(f"{root}{path}") for root in self._hierarchies)
+        return any(groupfiles.exists(f"{root}{path}") for root in self._hierarchies)
 
     def _require(self, path: str) -> None:
         if not self.exists(path):

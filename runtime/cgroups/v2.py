@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 
 from runtime.cgroups import groupfiles, v2_limits
 from runtime.cgroups.groupfiles import keyed, number
@@ -88,13 +87,17 @@ class UnifiedBackend:
         """See the package."""
         groupfiles.write(f"{self._root}{path}/cgroup.procs", "0")
 
+    def entrances(self, path: str) -> list[int]:
+        """See the package."""
+        return groupfiles.open_for_writing([f"{self._root}{path}/cgroup.procs"])
+
     def attach(self, path: str, pid: int) -> None:
         """See the package."""
         groupfiles.write(f"{self._root}{path}/cgroup.procs", str(pid))
 
     def exists(self, path: str) -> bool:
         """See the package."""
-        return os.path.isdir(self._root + path)
+        return groupfiles.exists(self._root + path)
 
     def _require(self, path: str) -> None:
         if not self.exists(path):

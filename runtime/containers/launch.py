@@ -15,14 +15,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
+from runtime.containers.monitor_code import open_archive
 from runtime.context import Context
 from runtime.errors import CommandNotFound, CommandNotRunnable, EngineError, Failed
-from runtime.monitor import wire
+from runtime.monitor import archive, wire
 
 __all__ = ["Launch", "Prepared", "Starter", "compress_command", "settle_command", "start_error", "warmed"]
 
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
-_MONITOR = _PACKAGE_ROOT / "runtime" / "monitor" / "__main__.py"
+_MONITOR = f"/proc/self/fd/{archive.DESCRIPTOR}"
 
 
 def settle_command(ctx: Context) -> list[str]:
@@ -60,27 +61,45 @@ def _read_only_program(path: str) -> int:
 def _spawn(name: str, root_state: str, sock: _socket.socket) -> int:
     """A monitor process of its own, ``sock`` its descriptor 3; the pid."""
     python = _interpreter()
-    program = _read_only_program(python)
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    fds: list[int] = []
     try:
+        for fd in (
+            os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC),
+            open_archive(root_state),
+            _read_only_program(python),
+            os.dup(sock.fileno()),
+        ):
+            fds.append(_above(fd))
+        null, code, program, socket = fds
         return os.posix_spawn(
             f"/proc/self/fd/{program}",
-            [python, "-I", "-S", str(_MONITOR), name, root_state],
+            [python, "-I", "-S", _MONITOR, name, root_state],
             {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
             file_actions=[
                 *((os.POSIX_SPAWN_DUP2, null, fd) for fd in range(3)),
-                (os.POSIX_SPAWN_DUP2, sock.fileno(), 3),
+                (os.POSIX_SPAWN_DUP2, socket, 3),
+                (os.POSIX_SPAWN_DUP2, code, archive.DESCRIPTOR),
             ],
             setsid=True,
             setsigmask=[],
         )
     finally:
-        os.close(null)
-        os.close(program)
+        for fd in fds:
+            os.close(fd)
+
+
+def _above(fd: int) -> int:
+    """The same, out of the way of the descriptors that the new process gets."""
+    import fcntl
+
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
+    finally:
+        os.close(fd)
 
 
 class Starter:
-    """A process with the monitor's code loaded that forks monitors for us (see ``monitor/__main__.py``).
+    """A process with the monitor's code loaded that forks monitors for us (see ``monitor/live.py``).
 
     Worth it for a program that starts several containers; it ends with us.
     """

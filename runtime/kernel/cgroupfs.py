@@ -44,7 +44,7 @@ def _mount_v1(hierarchies: list[mountinfo.MountEntry], target: int, flags: int, 
         filesystems.attach(top, target, what)
         seen: set[str] = set()
         for entry in hierarchies:
-            name = os.path.basename(entry.mount_point)
+            name = entry.mount_point.rpartition("/")[2]
             options = [item for item in entry.super_options.split(",") if _selects(item)]
             if name in seen or not options:
                 continue

@@ -31,8 +31,8 @@ def create_devices(root_fd: int, devices: Iterable[tuple[str, str, int, int, int
     previous = os.umask(0)
     try:
         for path, kind, major, minor, mode in devices:
-            parent, name = os.path.split("/" + path.strip("/"))
-            parent_fd = rootpath.make_in_root(root_fd, parent, True, follow=False)
+            parent, _separator, name = ("/" + path.strip("/")).rpartition("/")
+            parent_fd = rootpath.make_in_root(root_fd, parent or "/", True, follow=False)
             try:
                 _create(parent_fd, name, path, _TYPES[kind], os.makedev(major, minor), mode)
             finally:

@@ -8,8 +8,9 @@ types that nobody here needs, and this is loaded into every monitor and every co
 from __future__ import annotations
 
 import _ctypes
+import _struct as struct  # the C module: the Python one is one more file to find
 import os
-import struct
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 else:
     _Number = _Byte = _ctypes._SimpleCData
 
-__all__ = ["SyscallError", "address", "buffer", "call", "check", "errno", "pointers", "syscall"]
+__all__ = ["SyscallError", "address", "buffer", "call", "check", "encoded", "errno", "pointers", "syscall"]
 
 
 class SyscallError(OSError):
@@ -98,6 +99,14 @@ def buffer(content: int | bytes) -> Buffer:
     if isinstance(content, int):
         return (_Char * content)()
     return (_Char * len(content)).from_buffer_copy(content)
+
+
+def encoded(path: str | bytes | os.PathLike[str]) -> bytes:
+    """As os.fsencode, which a monitor's children do without."""
+    plain = os.fspath(path)
+    if isinstance(plain, bytes):
+        return plain
+    return plain.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
 
 
 def address(memory: Buffer) -> int:

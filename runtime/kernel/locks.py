@@ -6,19 +6,20 @@ holder opens it once. A child made by fork does not hold it.
 
 from __future__ import annotations
 
+import _struct as struct  # the C module: the Python one is one more file to find
 import fcntl
 import os
-import struct
 
 __all__ = ["hold", "holder"]
 
 # struct flock: l_type, l_whence (short), then l_start, l_len (off_t, aligned to 8) and l_pid (int).
 _FLOCK = "hhqqi4x"
+_SEEK_SET = 0
 
 
 def hold(fd: int) -> bool:
     """Take the write lock over the whole file, without waiting. False when another process has it."""
-    request = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    request = struct.pack(_FLOCK, fcntl.F_WRLCK, _SEEK_SET, 0, 0, 0)
     try:
         fcntl.fcntl(fd, fcntl.F_SETLK, request)
     except (BlockingIOError, PermissionError):
@@ -36,7 +37,7 @@ def holder(path: str) -> int:
     except FileNotFoundError:
         return 0
     try:
-        answer = fcntl.fcntl(fd, fcntl.F_GETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        answer = fcntl.fcntl(fd, fcntl.F_GETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, _SEEK_SET, 0, 0, 0))
     finally:
         os.close(fd)
     kind, _whence, _start, _length, pid = struct.unpack(_FLOCK, answer)

@@ -33,7 +33,7 @@ def read(path: str = "/proc/self/mountinfo", contains: str = "") -> list[MountEn
     finally:
         os.close(fd)
     out = []
-    for line in os.fsdecode(b"".join(pieces)).splitlines():
+    for line in b"".join(pieces).decode(errors="surrogateescape").splitlines():
         if contains not in line:
             continue
         before, _separator, after = line.partition(" - ")

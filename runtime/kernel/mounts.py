@@ -206,7 +206,8 @@ def _verify(root_fd: int, destination: str, mount_fd: int, what: str) -> None:
     """What a path lookup finds now is what we mounted: the image or a rename did not divert it."""
     found = rootpath.open_in_root(root_fd, destination, os.O_PATH, follow=False)
     try:
-        if not os.path.samestat(os.fstat(found), os.fstat(mount_fd)):
+        ours, seen = os.fstat(mount_fd), os.fstat(found)
+        if (ours.st_dev, ours.st_ino) != (seen.st_dev, seen.st_ino):
             raise syscalls.SyscallError("mount", what, errno.ELOOP)
     finally:
         os.close(found)

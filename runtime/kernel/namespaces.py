@@ -13,7 +13,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FLAGS", "PROC_NAMES", "enter", "enter_fds", "flags_of", "loopback_up", "namespace_fds"]
+__all__ = [
+    "FLAGS",
+    "PROC_NAMES",
+    "enter",
+    "enter_fds",
+    "flags_of",
+    "loopback_up",
+    "namespace_fds",
+    "namespace_fds_at",
+]
 
 FLAGS = {
     "user": syscalls.CLONE_NEWUSER,
@@ -48,10 +57,20 @@ def flags_of(names: Iterable[str]) -> int:
 
 def namespace_fds(pid: int, names: Iterable[str]) -> dict[str, int]:
     """Descriptors of a process's namespaces (close-on-exec). Raises OSError, leaving none open."""
+    process = os.open(f"/proc/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return namespace_fds_at(process, names)
+    finally:
+        os.close(process)
+
+
+def namespace_fds_at(process: int, names: Iterable[str]) -> dict[str, int]:
+    """The same of the process whose directory in /proc ``process`` is (a descriptor), which never becomes
+    another one's. Raises OSError, ESRCH when it has ended."""
     fds: dict[str, int] = {}
     try:
         for name in names:
-            fds[name] = os.open(f"/proc/{pid}/ns/{PROC_NAMES[name]}", os.O_RDONLY | os.O_CLOEXEC)
+            fds[name] = os.open(f"ns/{PROC_NAMES[name]}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
     except OSError:
         for fd in fds.values():
             os.close(fd)

@@ -23,7 +23,7 @@ def install(program: bytes) -> None:
 
 def default_program() -> bytes:
     """The default profile for the default capabilities, compiled; b"" where none is shipped."""
-    path = os.path.join(os.path.dirname(__file__), f"seccomp_default.{os.uname().machine}.bpf")
+    path = f"{__file__.rpartition('/')[0]}/seccomp_default.{os.uname().machine}.bpf"
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import struct
 
-from runtime.kernel.libc import SyscallError, address, buffer, call, check, errno, pointers, syscall
+from runtime.kernel.libc import SyscallError, address, buffer, call, check, encoded, errno, pointers, syscall
 from runtime.kernel.process_calls import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,
@@ -20,8 +20,11 @@ from runtime.kernel.process_calls import (
     CLONE_NEWTIME,
     CLONE_NEWUSER,
     CLONE_NEWUTS,
+    CLOSE_RANGE_CLOEXEC,
+    PR_SET_DUMPABLE,
     PR_SET_NAME,
     PR_SET_PDEATHSIG,
+    close_range,
     prctl,
     setns,
     unshare,
@@ -29,20 +32,19 @@ from runtime.kernel.process_calls import (
 
 __all__ = [
     "CLONE_NEWCGROUP", "CLONE_NEWIPC", "CLONE_NEWNET", "CLONE_NEWNS", "CLONE_NEWPID", "CLONE_NEWTIME",
-    "CLONE_NEWUSER", "CLONE_NEWUTS", "PR_SET_NAME", "PR_SET_PDEATHSIG", "SyscallError", "bpf", "capget",
-    "capset", "close_range", "execveat", "fsconfig_create", "fsconfig_set_fd", "fsconfig_set_flag",
-    "fsconfig_set_string", "fsmount", "fsopen", "fstatfs_type", "mount", "mount_setattr", "move_mount",
-    "open_tree", "openat2", "pidfd_send_signal", "pivot_root", "prctl", "seccomp", "setdomainname",
-    "setfsgid", "setfsuid", "sethostname", "setns", "umount2", "unshare",
+    "CLONE_NEWUSER", "CLONE_NEWUTS", "CLOSE_RANGE_CLOEXEC", "PR_SET_DUMPABLE", "PR_SET_NAME",
+    "PR_SET_PDEATHSIG", "SyscallError", "bpf", "capget", "capset", "close_range", "execveat",
+    "fsconfig_create", "fsconfig_set_fd", "fsconfig_set_flag", "fsconfig_set_string", "fsmount",
+    "fsopen", "fstatfs_type", "mount", "mount_setattr", "move_mount", "open_tree", "openat2",
+    "pidfd_send_signal", "pivot_root", "prctl", "seccomp", "setdomainname", "setfsgid", "setfsuid",
+    "sethostname", "setns",
+    "umount2", "unshare",
 ]  # fmt: skip
 
 AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW = 0x100
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
-
-CLOSE_RANGE_UNSHARE = 2
-CLOSE_RANGE_CLOEXEC = 4
 
 FSMOUNT_CLOEXEC = 1
 FSOPEN_CLOEXEC = 1
@@ -96,7 +98,6 @@ OPEN_TREE_CLONE = 1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 
 PR_GET_DUMPABLE = 3
-PR_SET_DUMPABLE = 4
 PR_GET_KEEPCAPS = 7
 PR_SET_KEEPCAPS = 8
 PR_GET_SECCOMP = 21
@@ -133,7 +134,7 @@ _GENERIC = {"pivot_root": 41, "seccomp": 277, "bpf": 280, "execveat": 281}
 _OLD = _X86_64 if os.uname().machine == "x86_64" else _GENERIC
 _OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 428, 429, 430, 431, 432
 _PIDFD_SEND_SIGNAL = 424
-_CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 436, 437, 442
+_OPENAT2, _MOUNT_SETATTR = 437, 442
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ if TYPE_CHECKING:
 
 
 def _text(path: Path) -> str:
-    return os.fsdecode(path)
+    return encoded(path).decode(errors="surrogateescape")
 
 
 # -- mounts: mount(2) and its companions ----------------------------------------------------------
@@ -153,11 +154,11 @@ def mount(source: Path | None, target: Path, fstype: str | None, flags: int, dat
     """mount(2)."""
     result = call(
         "mount",
-        None if source is None else os.fsencode(source),
-        os.fsencode(target),
+        None if source is None else encoded(source),
+        encoded(target),
         None if fstype is None else fstype.encode(),
         flags,
-        None if data is None else os.fsencode(data),
+        None if data is None else encoded(data),
     )
     check(
         result,
@@ -168,18 +169,18 @@ def mount(source: Path | None, target: Path, fstype: str | None, flags: int, dat
 
 def umount2(target: Path, flags: int = 0) -> None:
     """umount2(2)."""
-    check(call("umount2", os.fsencode(target), flags), "umount", _text(target))
+    check(call("umount2", encoded(target), flags), "umount", _text(target))
 
 
 def pivot_root(new_root: Path, put_old: Path) -> None:
     """pivot_root(2)."""
-    result = syscall(_OLD["pivot_root"], os.fsencode(new_root), os.fsencode(put_old))
+    result = syscall(_OLD["pivot_root"], encoded(new_root), encoded(put_old))
     check(result, "pivot_root", _text(new_root))
 
 
 def open_tree(dirfd: int, path: Path, flags: int) -> int:
     """open_tree(2): with OPEN_TREE_CLONE a detached copy of a mount, as a descriptor (close-on-exec)."""
-    result = syscall(_OPEN_TREE, dirfd, os.fsencode(path), flags | OPEN_TREE_CLOEXEC)
+    result = syscall(_OPEN_TREE, dirfd, encoded(path), flags | OPEN_TREE_CLOEXEC)
     return check(result, "open_tree", _text(path) or f"of descriptor {dirfd}")
 
 
@@ -202,7 +203,7 @@ def mount_setattr(
 ) -> None:
     """mount_setattr(2); since Linux 5.12. ``userns_fd`` goes with MOUNT_ATTR_IDMAP."""
     attributes = struct.pack("=QQQQ", attr_set, attr_clr, propagation, userns_fd)
-    result = syscall(_MOUNT_SETATTR, dirfd, os.fsencode(path), flags, attributes, len(attributes))
+    result = syscall(_MOUNT_SETATTR, dirfd, encoded(path), flags, attributes, len(attributes))
     check(result, "mount_setattr", _text(path) or f"of descriptor {dirfd}")
 
 
@@ -213,7 +214,7 @@ def fsopen(fstype: str) -> int:
 
 def fsconfig_set_string(fd: int, key: str, value: str) -> None:
     """One option; the kernel takes values of up to 255 bytes."""
-    result = syscall(_FSCONFIG, fd, _FSCONFIG_SET_STRING, key.encode(), os.fsencode(value), 0)
+    result = syscall(_FSCONFIG, fd, _FSCONFIG_SET_STRING, key.encode(), encoded(value), 0)
     check(result, "fsconfig", f"{key}={value}")
 
 
@@ -327,8 +328,8 @@ def bpf(command: int, attributes: bytes) -> int:
 
 def execveat(fd: int, argv: Sequence[str], env: dict[str, str]) -> None:
     """execveat(2) of the open file ``fd`` itself (AT_EMPTY_PATH). Comes back only by raising."""
-    arguments, _strings = pointers([os.fsencode(item) for item in argv])
-    environment, _values = pointers([os.fsencode(f"{key}={value}") for key, value in env.items()])
+    arguments, _strings = pointers([encoded(item) for item in argv])
+    environment, _values = pointers([encoded(f"{key}={value}") for key, value in env.items()])
     result = syscall(_OLD["execveat"], fd, b"", arguments, environment, AT_EMPTY_PATH)
     check(result, "execveat", argv[0] if argv else "")
 
@@ -339,26 +340,4 @@ def execveat(fd: int, argv: Sequence[str], env: dict[str, str]) -> None:
 def openat2(dirfd: int, path: Path, flags: int, mode: int, resolve: int) -> int:
     """openat2(2); since Linux 5.6. The descriptor is close-on-exec."""
     how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve)
-    return check(syscall(_OPENAT2, dirfd, os.fsencode(path), how, len(how)), "open", _text(path))
-
-
-def close_range(first: int, last: int, flags: int) -> None:
-    """close_range(2); with CLOSE_RANGE_CLOEXEC they are only marked. ``last`` is inclusive."""
-    result = syscall(_CLOSE_RANGE, first, last, flags)
-    if result == -1 and errno() in (38, 22):  # ENOSYS before 5.9, EINVAL for the flag before 5.11
-        _close_range_by_hand(first, last, flags)
-    else:
-        check(result, "close_range", f"{first}-{last}")
-
-
-def _close_range_by_hand(first: int, last: int, flags: int) -> None:
-    for name in os.listdir("/proc/self/fd"):
-        fd = int(name)
-        if first <= fd <= last:
-            try:
-                if flags & CLOSE_RANGE_CLOEXEC:
-                    os.set_inheritable(fd, False)
-                else:
-                    os.close(fd)
-            except OSError:
-                continue
+    return check(syscall(_OPENAT2, dirfd, encoded(path), how, len(how)), "open", _text(path))

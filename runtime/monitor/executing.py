@@ -1,4 +1,4 @@
-"""Another process in the container: exec and health checks."""
+"""Another process in the container: exec and health checks. The monitor's side."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import _signal as signal  # the C module: the Python one costs enum
 import _socket
 import marshal
 import os
+import sys
 
-from runtime import cgroups
-from runtime.kernel import namespaces, procfs, syscalls, terminals
-from runtime.monitor import credentials, process, wire
+from runtime.kernel import process_calls, title
+from runtime.monitor import wire
 from runtime.monitor.loop import READ, Loop
 
 TYPE_CHECKING = False
@@ -47,28 +47,27 @@ def spawn(
 ) -> Execution:
     """Fork into the container's namespaces. ``on_started`` comes when the program runs (or ``error`` is
     set); ``on_end`` is for whoever reaps. Raises OSError when the container is going away."""
-    names = [name for name in plan["namespaces"] if name != "pid"]
-    fds = namespaces.namespace_fds(main_pid, names)
+    # A directory in /proc stays that process's, whoever gets its number later.
+    main = os.open(f"/proc/{main_pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     try:
         if "pid" in plan["namespaces"]:
-            pidns = os.open(f"/proc/{main_pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+            pidns = os.open("ns/pid", os.O_RDONLY | os.O_CLOEXEC, dir_fd=main)
             try:
-                syscalls.setns(pidns, syscalls.CLONE_NEWPID)
+                process_calls.setns(pidns, process_calls.CLONE_NEWPID)
             finally:
                 os.close(pidns)
         # The container sees the child from its first moment, so its title is ours for that moment.
-        title = procfs.set_title("tuidock", "tuidock: entering a container")
+        before = title.set_title("tuidock", "tuidock: entering a container")
         try:
             pid = os.fork()
             if pid == 0:
-                _enter(plan, request, theirs, fds, stdio)
+                _become(plan, request, theirs, main, stdio)
         finally:
-            procfs.restore_title("tuidock-monitor", title)
-            syscalls.setns(own_pidns, syscalls.CLONE_NEWPID)
+            title.restore_title("tuidock-monitor", before)
+            process_calls.setns(own_pidns, process_calls.CLONE_NEWPID)
     finally:
-        for fd in fds.values():
-            os.close(fd)
+        os.close(main)
         theirs.close()
     execution = Execution(pid, ours)
     execution.on_started, execution.on_end = on_started, on_end
@@ -95,76 +94,16 @@ def _hear(loop: Loop, execution: Execution) -> None:
         execution.on_started(execution)
 
 
-def _enter(
-    plan: Plan,
-    request: Request,
-    sync: _socket.socket,
-    fds: dict[str, int],
-    stdio: tuple[int, int, int] | None,
+def _become(
+    plan: Plan, request: Request, sync: _socket.socket, main: int, stdio: tuple[int, int, int] | None
 ) -> None:
-    """In the child: never returns."""
+    """In the child, which never returns; the container sees it already."""
     try:
-        os.setsid()
-        # Before the container can see us: not dumpable, so no ptrace and no way to our descriptors.
-        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-        process.reset_signals()
-        cgroups.detect().enter(plan["cgroup"])
-        if stdio is not None:
-            for target, source in enumerate(stdio):
-                os.dup2(source, target)
-        if plan["userns"]:
-            _before_userns(plan, stdio is not None)
-        process.refuse_imports()
-        namespaces.enter_fds(fds)
-        if plan["userns"]:
-            from runtime.monitor import userns
+        process_calls.prctl(process_calls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        from runtime.monitor import entering
 
-            userns.take_root()
-        os.chdir("/")
-        if stdio is None:
-            _terminal(request, sync)
-        merged = {
-            **plan,
-            **{key: request[key] for key in ("caps", "seccomp", "tty", "user", "groups", "env", "cwd")},
-        }
-        user = credentials.resolve_user(merged["user"], merged["groups"])
-        os.umask(0o022)
-        if plan["userns"]:
-            credentials.check_mapped(plan, user)
-        else:
-            credentials.limits(merged)
-        env = credentials.environment(merged["env"], user)
-        credentials.change_directory(merged["cwd"] or "/", False, user)
-        if stdio is None or user.uid:
-            process.give_stdio(user)
-        syscalls.close_range(3, 0xFFFFFFFF, syscalls.CLOSE_RANGE_CLOEXEC)
-        credentials.apply(merged, user, merged["seccomp"])
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-        credentials.execute(list(request["argv"]), env)
-    except BaseException as error:
-        credentials.fail(sync, error)
-
-
-def _before_userns(plan: Plan, pipes: bool) -> None:
-    """What only the host's root may do."""
-    from runtime.monitor import userns
-
-    credentials.limits({**plan, "caps": None})
-    if pipes:
-        userns.give_pipes(plan)
-
-
-def _terminal(request: Request, sync: _socket.socket) -> None:
-    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    master, slave = terminals.open_pty_in(root)
-    os.close(root)
-    rows, columns = request["window"]
-    if rows and columns:
-        terminals.set_window_size(master, rows, columns)
-    sync.sendmsg([b"T"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, wire.pack_fds([master]))])
-    os.close(master)
-    terminals.make_controlling(slave)
-    for target in range(3):
-        os.dup2(slave, target)
-    os.close(slave)
+        entering.enter(plan, request, sync, main, stdio)
+    except BaseException:  # the code could not even be loaded; the monitor sees us end
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(125)

@@ -10,7 +10,7 @@ import _signal as signal  # the C module: the Python one costs enum
 import _socket
 import os
 
-from runtime.kernel import procfs, syscalls
+from runtime.kernel import syscalls, title
 from runtime.monitor import credentials
 
 __all__ = ["serve"]
@@ -44,7 +44,7 @@ def serve(argv: list[str], sync: _socket.socket, env: dict[str, str]) -> None:
         except BaseException as error:
             credentials.fail(sync, error)
     sync.close()
-    procfs.set_title("tuidock-init", " ".join(["tuidock-init", "--", *argv]))
+    title.set_title("tuidock-init", " ".join(["tuidock-init", "--", *argv]))
     syscalls.close_range(3, 0xFFFFFFFF, 0)
     null = os.open("/dev/null", os.O_RDWR)
     for fd in range(3):

@@ -8,10 +8,10 @@
 
 from __future__ import annotations
 
+import _struct as struct  # the C module: the Python one is one more file to find
 import errno
 import fcntl
 import os
-import struct
 import time
 
 TYPE_CHECKING = False
@@ -73,7 +73,7 @@ class LogWriter:
         self.failed = ""
         self._fd = self._index = -1
         self._open()
-        if compress and os.path.exists(path + ".1"):
+        if compress and _exists(path + ".1"):
             self._start_compressor()
 
     def _open(self) -> None:
@@ -222,7 +222,7 @@ class LogWriter:
         has no index, never that of another file: a reader then looks again.
         """
         self.close()
-        turn = os.open(os.path.dirname(self._path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        turn = os.open(self._path.rpartition("/")[0] or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(turn, fcntl.LOCK_EX)  # the compressor holds it for two system calls
             oldest = self._path if self._max_file == 1 else f"{self._path}.{self._max_file - 1}"
@@ -275,6 +275,14 @@ class LogWriter:
             if fd >= 0:
                 os.close(fd)
         self._fd = self._index = -1
+
+
+def _exists(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
 
 
 def _try(call: Callable[..., None], *arguments: str) -> None:

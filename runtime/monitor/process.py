@@ -1,8 +1,12 @@
 """The container's first process: from the fork in the monitor to execve.
 
-It talks to the monitor over a SOCK_SEQPACKET pair. To the monitor: ``N`` namespaces exist, ``T`` with
-the terminal's master, ``W`` warnings, ``F`` a failure; the pair closes when the program runs. From the
-monitor: ``G`` go, once the network is connected.
+It talks to the monitor over a SOCK_SEQPACKET pair. To the monitor: ``C`` with the number of processes that
+memory had killed before, warnings, and at the first start the monitor's own ways into its control group;
+``N`` namespaces exist, with the two sockets for names where it has them; ``T`` with the terminal's master;
+``W`` warnings; ``R`` ready; ``F`` a failure; the pair closes when the program runs. From the monitor: ``G``
+go, once the network is connected.
+
+Loaded after the fork: what starts a container but does not watch one costs the monitor nothing.
 """
 
 from __future__ import annotations
@@ -15,14 +19,17 @@ import sys
 
 from runtime import cgroups
 from runtime.kernel import mounts, namespaces, procfs, syscalls, terminals
-from runtime.monitor import credentials, init, wire
+from runtime.monitor import credentials, groups, init, inside, wire
 from runtime.monitor.credentials import Refused
+from runtime.network import stub
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runtime.monitor.shapes import Plan
 
-__all__ = ["give_stdio", "refuse_imports", "reset_signals", "run"]
+__all__ = ["run"]
 
 _NEW = {
     "mount": syscalls.CLONE_NEWNS,
@@ -33,38 +40,19 @@ _NEW = {
 }
 
 
-def reset_signals() -> None:
-    """Python ignores SIGPIPE and SIGXFSZ and a caller may have blocked more; a program expects none of it."""
-    for number in (
-        signal.SIGPIPE,
-        signal.SIGXFSZ,
-        signal.SIGINT,
-        signal.SIGCHLD,
-        signal.SIGTERM,
-        signal.SIGHUP,
-    ):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-
-
-def refuse_imports() -> None:
-    """No module is loaded from a file from here on: below the container's root the search path, and the path
-    of a package, name the container's files, which would run with all our privileges (CVE-2019-14271)."""
-    sys.meta_path[:] = [item for item in sys.meta_path if getattr(item, "__name__", "") != "PathFinder"]
-    sys.path.clear()
-
-
 def run(
     plan: Plan,
     sync: _socket.socket,
     stdio: tuple[int, int, int] | None,
     netns: int,
     founded: dict[str, int],
+    first: bool,
 ) -> None:
     """Never returns. ``stdio`` is None for a terminal; ``netns`` is kept from an earlier run, or -1;
-    ``founded`` are the user namespace and what belongs to it (:mod:`runtime.monitor.userns`), or nothing."""
+    ``founded`` are the user namespace and what belongs to it (:mod:`runtime.monitor.userns`), or nothing;
+    with ``first`` the control groups are made."""
     try:
-        _isolate(plan, sync, netns, founded)
+        _isolate(plan, sync, netns, founded, first)
         if founded:
             _map_ids(plan, founded["user"])
         rootfs = _root_file_system(plan)
@@ -74,7 +62,7 @@ def run(
             assert stdio is not None
             for target, source in enumerate(stdio):
                 os.dup2(source, target)
-        refuse_imports()
+        inside.refuse_imports()
         _enter_root(plan, rootfs)
         warnings = _step_in(plan, founded["user"]) if founded else []
         user = credentials.resolve_user(plan["user"], plan["groups"])
@@ -93,13 +81,13 @@ def run(
         credentials.fail(sync, error)
 
 
-def _isolate(plan: Plan, sync: _socket.socket, netns: int, founded: dict[str, int]) -> None:
+def _isolate(plan: Plan, sync: _socket.socket, netns: int, founded: dict[str, int], first: bool) -> None:
     os.setsid()
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     # Not dumpable: nobody in the container may ptrace us or open our descriptors (CVE-2016-9962).
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
-    reset_signals()
-    cgroups.detect().enter(plan["cgroup"])
+    inside.reset_signals()
+    _enter_groups(plan, sync, first)
     joins: dict[str, str] = plan["join"]
     flags = 0
     for name in plan["namespaces"]:
@@ -119,7 +107,28 @@ def _isolate(plan: Plan, sync: _socket.socket, netns: int, founded: dict[str, in
     syscalls.unshare(flags)
     if flags & syscalls.CLONE_NEWNET:
         namespaces.loopback_up()
-    sync.send(b"N")
+    _send_with_fds(sync, b"N", stub.open_sockets_here() if plan["names"] and netns < 0 else ())
+
+
+def _enter_groups(plan: Plan, sync: _socket.socket, first: bool) -> None:
+    """Ours, and the monitor's into one of its own: the container must outlive whatever limits or ends the
+    caller. In our pid namespace the monitor has no number, so it moves by itself."""
+    backend = cgroups.detect()
+    entrances: list[int] = []
+    warnings: list[str] = []
+    if first:
+        warnings, entrances = groups.make(plan)
+    backend.enter(plan["cgroup"])
+    _send_with_fds(sync, b"C" + marshal.dumps((backend.oom_kills(plan["cgroup"]), warnings)), entrances)
+
+
+def _send_with_fds(sync: _socket.socket, message: bytes, fds: Sequence[int]) -> None:
+    """They are the monitor's then, and closed here."""
+    sync.sendmsg(
+        [message], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, wire.pack_fds(list(fds)))] if fds else []
+    )
+    for fd in fds:
+        os.close(fd)
 
 
 def _map_ids(plan: Plan, userns: int) -> None:
@@ -175,8 +184,7 @@ def _terminal(plan: Plan, sync: _socket.socket, rootfs: str) -> None:
     rows, columns = plan["window"]
     if rows and columns:
         terminals.set_window_size(master, rows, columns)
-    sync.sendmsg([b"T"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, wire.pack_fds([master]))])
-    os.close(master)
+    _send_with_fds(sync, b"T", [master])
     terminals.make_controlling(slave)
     for target in range(3):
         os.dup2(slave, target)
@@ -219,7 +227,7 @@ def _execute(plan: Plan, sync: _socket.socket, user: credentials.User) -> None:
     if plan["cwd"] not in ("", "/"):
         credentials.change_directory(plan["cwd"], True, user)
     if plan["tty"] or user.uid:
-        give_stdio(user)
+        credentials.give_stdio(user)
     # The program must not get a descriptor of ours, whatever it is (CVE-2024-21626).
     syscalls.close_range(3, 0xFFFFFFFF, syscalls.CLOSE_RANGE_CLOEXEC)
     credentials.apply(plan, user, plan["seccomp"])
@@ -229,15 +237,3 @@ def _execute(plan: Plan, sync: _socket.socket, user: credentials.User) -> None:
         init.serve(list(plan["argv"]), sync, env)
     sys.stdout = sys.stderr = None
     credentials.execute(list(plan["argv"]), env)
-
-
-def give_stdio(user: credentials.User) -> None:
-    """Pipes and the terminal belong to the user, as docker does, so that /dev/stdout can be reopened."""
-    for fd in range(3):
-        info = os.fstat(fd)
-        if info.st_rdev == os.makedev(1, 3):
-            continue
-        try:
-            os.fchown(fd, user.uid, -1)
-        except OSError:
-            continue

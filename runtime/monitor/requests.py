@@ -1,11 +1,10 @@
-"""What the engine asks of a monitor: one method an operation."""
+"""What the engine asks of a monitor: one method an operation. Loaded at the first question."""
 
 from __future__ import annotations
 
 import _signal as signal  # the C module: the Python one costs enum
 import os
 
-from runtime.kernel import terminals
 from runtime.monitor import executing, record, wire
 from runtime.monitor.clients import Client
 
@@ -142,6 +141,8 @@ class Requests:
     def resize(self, client: Client, rows: int, columns: int) -> None:
         streams = self._monitor.streams
         if streams.tty and streams.stdin >= 0:
+            from runtime.kernel import terminals
+
             terminals.set_window_size(streams.stdin, rows, columns)
 
     def pass_signal(self, client: Client, number: int) -> None:

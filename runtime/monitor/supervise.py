@@ -2,6 +2,9 @@
 
 It is the only writer of its container's status from the moment it is told to go. Its death takes the
 container along (parent-death signal); whoever then finds the lock free mends the rest.
+
+What an idle monitor does not need is imported where it is needed: in the children that it forks, or at the
+end.
 """
 
 from __future__ import annotations
@@ -10,25 +13,23 @@ import _signal as signal  # the C module: the Python one costs enum
 import _socket
 import marshal
 import os
-import struct
+import sys
 import time
 
-from runtime import cgroups
-from runtime.kernel import procfs, syscalls
-from runtime.kernel.tree import remove_tree
-from runtime.monitor import executing, process, record, restart, wire
+from runtime.kernel import process_calls, title
+from runtime.monitor import wire
 from runtime.monitor.clients import Client, Clients
-from runtime.monitor.health import Health
 from runtime.monitor.log import LogWriter
 from runtime.monitor.loop import READ, Loop
-from runtime.monitor.requests import Requests
 from runtime.monitor.streams import Streams, grow_pipe
-from runtime.network import ports, stub
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from runtime.cgroups.detect import Backend
+    from runtime.monitor.executing import Execution
+    from runtime.monitor.requests import Requests
     from runtime.monitor.shapes import Plan
 
 __all__ = ["Monitor"]
@@ -50,10 +51,12 @@ class Monitor:
             )
         self.clients = Clients(self.loop, self._frame, self._gone, self._crowded)
         self.streams = Streams(self.loop, writer, self.clients.show, self.clients.watched)
-        self.requests = Requests(self)
-        self.health = Health(self) if plan["health"] else None
-        self.executions: dict[int, executing.Execution] = {}
-        self.cgroup = cgroups.detect()
+        self.health = None
+        if plan["health"]:
+            from runtime.monitor.health import Health
+
+            self.health = Health(self)
+        self.executions: dict[int, Execution] = {}
         self.own_pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self.netns = -1
         self.userns = -1
@@ -69,6 +72,7 @@ class Monitor:
         self.ending = False
         self.finished = False
         self.reserved: list[int] = []
+        self.early: list[str] = []
         self.names: tuple[int, int] | None = None
         self.names_pid = 0
 
@@ -99,13 +103,10 @@ class Monitor:
     def _first_start(self) -> bool:
         starter = self.starter
         assert starter is not None
+        warnings: list[str] = []
         try:
-            record.reserve_exit(self.plan["dir"])
-            warnings = self.cgroup.create(
-                self.plan["cgroup"], self.plan["resources"], self.plan["device_rules"]
-            )
             self._reserve_ports()
-            sync = self._fork()
+            sync = self._fork(first=True)
             failure = self._until_ready(sync, warnings)
         except OSError as error:
             failure = (125, str(error))
@@ -129,13 +130,16 @@ class Monitor:
 
     def _reserve_ports(self) -> None:
         """Bound, never listening: nobody else on the machine can take a port that we publish."""
-        self.reserved = ports.reserve_sockets(self.plan["ports"])
+        if self.plan["ports"]:
+            from runtime.network import ports
+
+            self.reserved = ports.reserve_sockets(self.plan["ports"])
 
     def _tell_starter(self, fields: dict[str, object], fds: list[int] | None = None) -> None:
         if self.starter is not None:
             wire.send_with_fds(self.starter, wire.request(fields, wire.REPLY), fds or [])
 
-    def _fork(self) -> _socket.socket:
+    def _fork(self, first: bool = False) -> _socket.socket:
         """The process, in a new pid namespace; returns our end of its pair."""
         plan = self.plan
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
@@ -152,24 +156,22 @@ class Monitor:
             outputs = {out_read: 1, err_read: 2}
             stdio = (child_in, out_write, err_write)
             keep = [child_in, out_write, err_write]
-        founded = self._found() if plan["userns"] else {}
+        founded = self._found(first) if plan["userns"] else {}
         if "pid" in plan["join"]:
             fd = os.open(plan["join"]["pid"], os.O_RDONLY | os.O_CLOEXEC)
-            syscalls.setns(fd, syscalls.CLONE_NEWPID)
+            process_calls.setns(fd, process_calls.CLONE_NEWPID)
             os.close(fd)
         elif "pid" in plan["namespaces"]:
-            syscalls.unshare(syscalls.CLONE_NEWPID)
+            process_calls.unshare(process_calls.CLONE_NEWPID)
         # A container whose pid namespace is joined sees the child from its first moment.
-        title = procfs.set_title("tuidock", "tuidock: starting a container")
+        before = title.set_title("tuidock", "tuidock: starting a container")
         try:
             pid = os.fork()
             if pid == 0:
-                signal.set_wakeup_fd(-1)
-                ours.close()
-                process.run(plan, theirs, stdio, self.netns, founded)
+                self._become(ours, theirs, stdio, founded, first and not plan["userns"])
         finally:
-            procfs.restore_title("tuidock-monitor", title)
-            syscalls.setns(self.own_pidns, syscalls.CLONE_NEWPID)
+            title.restore_title("tuidock-monitor", before)
+            process_calls.setns(self.own_pidns, process_calls.CLONE_NEWPID)
         self.pid = pid
         theirs.close()
         for fd in (*keep, *(fd for name, fd in founded.items() if name != "user")):
@@ -178,30 +180,68 @@ class Monitor:
             self.streams.take(outputs, stdin, False)
         return ours
 
-    def _found(self) -> dict[str, int]:
+    def _found(self, first: bool) -> dict[str, int]:
         """The user namespace, kept for later runs, and new namespaces that belong to it."""
         from runtime.monitor import userns
 
+        if first:  # the founder enters its group before anybody else is there
+            from runtime.monitor import groups
+
+            found, entrances = groups.make(self.plan)
+            self.early.extend(found)
+            self._enter_group(entrances)
         founded = userns.found(self.plan, self.userns, self.netns)
         self.userns = founded["user"]
         return founded
 
+    def _become(
+        self,
+        ours: _socket.socket,
+        theirs: _socket.socket,
+        stdio: tuple[int, int, int] | None,
+        founded: dict[str, int],
+        first: bool,
+    ) -> None:
+        """In the child, which never returns."""
+        try:
+            signal.set_wakeup_fd(-1)
+            ours.close()
+            from runtime.monitor import process
+
+            process.run(self.plan, theirs, stdio, self.netns, founded, first)
+        except BaseException:  # the code could not even be loaded; the monitor sees us end
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(125)
+
+    @staticmethod
+    def _enter_group(entrances: Sequence[int]) -> None:
+        """Our own control group: :func:`runtime.monitor.groups.make`."""
+        for fd in entrances:
+            os.write(fd, b"0")
+            os.close(fd)
+
     def _until_ready(self, sync: _socket.socket, warnings: list[str]) -> tuple[int, str] | None:
         """Hear the process until it stands before the program. A failure comes back as (code, message)."""
         while True:
-            data, ancillary, _flags, _address = sync.recvmsg(65536, 64, _socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, _flags, _address = sync.recvmsg(65536, 1024, _socket.MSG_CMSG_CLOEXEC)
             kind = data[:1]
-            if kind == b"N":
+            fds = wire.unpack_fds(ancillary[0][2]) if ancillary else ()
+            if kind == b"C":
+                self.oom_before, found = marshal.loads(data[1:])
+                warnings.extend([*self.early, *found])
+                self.early.clear()
+                self._enter_group(fds)
+            elif kind == b"N":
                 if self.netns < 0 and "network" in self.plan["namespaces"]:
                     self.netns = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-                    if self.plan["names"]:
-                        self.names = stub.open_sockets(self.netns)
+                    if fds:
+                        self.names = (fds[0], fds[1])
                         self._watch_names()
                     if self.plan["connect"]:
                         self._tell_starter({"op": "netns"}, [self.netns])
             elif kind == b"T":
-                master = wire.unpack_fds(ancillary[0][2])[0]
-                self.streams.take({master: 1}, master, True)
+                self.streams.take({fds[0]: 1}, fds[0], True)
             elif kind == b"R":
                 return None
             elif kind == b"F":
@@ -223,7 +263,6 @@ class Monitor:
         return self._go(sync)
 
     def _go(self, sync: _socket.socket) -> tuple[int, str] | None:
-        self.oom_before = self.cgroup.oom_kills(self.plan["cgroup"])
         sync.send(b"G")
         failure = self._until_ready(sync, [])
         sync.close()
@@ -257,11 +296,23 @@ class Monitor:
             if client.stdin and (self.plan["stdin_once"] or not self.streams.tty):
                 self.streams.close_stdin()
         elif kind == wire.WINDOW:
-            self.requests.resize(client, *struct.unpack(">HH", payload))
+            self.requests.resize(client, *wire.WINDOW_SIZE.unpack(payload))
         elif kind == wire.SIGNAL:
             self.requests.pass_signal(client, payload[0])
         elif kind == wire.REQUEST:
             self.requests.handle(client, Clients.fields(payload))
+
+    @property
+    def requests(self) -> Requests:
+        from runtime.monitor.requests import Requests
+
+        return Requests(self)
+
+    @property
+    def cgroup(self) -> Backend:
+        from runtime import cgroups
+
+        return cgroups.detect()
 
     def _gone(self, client: Client) -> None:
         if client.stdin and self.plan["stdin_once"] and not self.streams.tty:
@@ -293,8 +344,7 @@ class Monitor:
 
     def _kill_after_stop(self) -> None:
         """The time to end by itself is over: docker tells of this signal too."""
-        told = [("kill", {"signal": str(int(signal.SIGKILL))})]
-        record.in_child(record.update, self.plan["db"], self.plan["id"], {}, told)
+        self.told("kill", {"signal": str(int(signal.SIGKILL))})
         self._kill_all()
 
     def kill(self) -> None:
@@ -319,6 +369,8 @@ class Monitor:
 
     def told(self, action: str, attributes: dict[str, str]) -> None:
         """An event, before its deed. A disk that is too full for it must not keep us from the deed."""
+        from runtime.monitor import record
+
         try:
             record.in_child(record.update, self.plan["db"], self.plan["id"], {}, [(action, attributes)])
         except OSError:
@@ -326,6 +378,8 @@ class Monitor:
 
     def persist(self, function: Callable[..., None], *arguments: object) -> None:
         """A change of status. A full disk does not take it: try again until it is written or overtaken."""
+        from runtime.monitor import record
+
         self.loop.cancel("write")
         try:
             record.in_child(function, *arguments)
@@ -368,6 +422,8 @@ class Monitor:
                 execution.on_end(code)
 
     def _ended(self, code: int) -> None:
+        from runtime.monitor import record, restart
+
         finished = time.time_ns()
         self.loop.cancel("kill")
         self.paused = False
@@ -396,6 +452,8 @@ class Monitor:
         except OSError as problem:
             failure = (125, str(problem))
         if failure is None:
+            from runtime.monitor import record
+
             self.began = time.monotonic()
             self.persist(record.running, self.plan["db"], self.plan["id"], self.pid, time.time_ns())
             if self.health:
@@ -412,6 +470,9 @@ class Monitor:
         self, code: int | None = None, oom_killed: bool = False, finished: int | None = None, error: str = ""
     ) -> None:
         """The last word: exit file, database, firewall, removal, cgroup, lock; then those who wait."""
+        from runtime.kernel.tree import remove_tree
+        from runtime.monitor import ending
+
         plan = self.plan
         code = self.exit_code if code is None else code
         finished = time.time_ns() if finished is None else finished
@@ -421,7 +482,7 @@ class Monitor:
             compressor = self.streams.log.compressor
             self.streams.log = None
         self.loop.cancel("write")
-        written = self._record_end(code, oom_killed, finished, error)
+        written = ending.record_end(plan, code, oom_killed, finished, self.manual_stop, error, self.stopped)
         self.cgroup.kill(plan["cgroup"])
         self._remove_group()
         for fd in (*self.reserved, *(self.names or ())):
@@ -439,7 +500,7 @@ class Monitor:
             os.kill(compressor, signal.SIGKILL)
             os.waitpid(compressor, 0)
         # A run directory without a living monitor is what tells the next command to finish what we could not.
-        if written and self._removed():
+        if written and ending.removed(plan):
             remove_tree(plan["run"])
         os.close(self.lock)
         self.finished = True
@@ -452,33 +513,6 @@ class Monitor:
         if not group.startswith(ours + "/"):
             self.cgroup.remove_made_parents(group)
 
-    def _record_end(self, code: int, oom_killed: bool, finished: int, error: str) -> bool:
-        """False when the disk does not take it: whoever looks next finds the exit file and us gone."""
-        plan = self.plan
-        try:
-            record.exit_file(plan["dir"], code, oom_killed, finished)
-            record.exited(
-                plan["db"], plan["id"], code, oom_killed, finished, self.manual_stop, error, self.stopped
-            )
-        except Exception as problem:
-            os.write(2, f"the end could not be written: {problem}\n".encode())
-            return False
-        return True
-
-    def _removed(self) -> bool:
-        """Auto-removal, if it was asked for; False when it did not come to its end."""
-        plan = self.plan
-        if not plan["auto_remove"]:
-            return True
-        try:
-            aside = record.removed(plan["db"], plan["id"], plan["anonymous_volumes"], plan["volumes"])
-            for path in (*aside, plan["dir"]):
-                remove_tree(path)
-        except Exception as problem:
-            os.write(2, f"the container could not be removed: {problem}\n".encode())
-            return False
-        return True
-
     def _watch_names(self) -> None:
         for fd in self.names or ():
             self.loop.watch(fd, READ, self._answer_names)
@@ -489,6 +523,8 @@ class Monitor:
             return
         for fd in self.names:
             self.loop.forget(fd)
+        from runtime.network import stub
+
         self.names_pid = stub.spawn(self.plan["names"], self.names)
 
     def _settle_firewall(self) -> None:

@@ -22,9 +22,9 @@ kind  direction  payload
 from __future__ import annotations
 
 import _socket
+import _struct as struct  # the C module: the Python one is one more file to find
 import marshal
 import os
-import struct
 
 __all__ = [
     "EXIT",
@@ -38,6 +38,7 @@ __all__ = [
     "STDIN_EOF",
     "STDOUT",
     "WINDOW",
+    "WINDOW_SIZE",
     "FrameBuffer",
     "connect",
     "frame",
@@ -61,6 +62,7 @@ EXIT = b"X"
 
 MAX_FRAME = 8 << 20
 _HEADER = struct.Struct(">cI")
+WINDOW_SIZE = struct.Struct(">HH")
 EXIT_RECORD = struct.Struct(">i?")
 
 

@@ -13,7 +13,7 @@ import sys
 
 from runtime.kernel import syscalls
 
-__all__ = ["ADDRESS", "PORT", "open_sockets", "resolver_command", "spawn"]
+__all__ = ["ADDRESS", "PORT", "open_sockets", "open_sockets_here", "resolver_command", "spawn"]
 
 ADDRESS = "127.0.0.11"
 PORT = 41053
@@ -27,12 +27,17 @@ def open_sockets(netns: int) -> tuple[int, int]:
     try:
         syscalls.setns(netns, syscalls.CLONE_NEWNET)
         try:
-            udp = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
-            tcp = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+            return open_sockets_here()
         finally:
             syscalls.setns(own, syscalls.CLONE_NEWNET)
     finally:
         os.close(own)
+
+
+def open_sockets_here() -> tuple[int, int]:
+    """The same in the network namespace that the caller is in."""
+    udp = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    tcp = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     for sock in (udp, tcp):
         # 127.0.0.11 is an address only once lo is up, and the engine raises it meanwhile.
         sock.setsockopt(_socket.IPPROTO_IP, 15, 1)  # IP_FREEBIND, ip(7)

@@ -19,8 +19,7 @@ from typing import Any
 
 from runtime import cgroups
 from runtime.kernel import capabilities, idmap, mounts, namespaces, seccomp, syscalls, terminals
-from runtime.monitor import credentials, userns
-from runtime.monitor.process import refuse_imports, reset_signals
+from runtime.monitor import credentials, inside, userns
 from runtime.oci import hooks, rootfs
 
 __all__ = ["Streams", "enter_and_run", "set_up_and_wait"]
@@ -69,7 +68,7 @@ def set_up_and_wait(
         if plan["tty"]:
             _terminal(plan, streams.console, plan["rootfs"])
         rootfs.enter(plan)
-        refuse_imports()
+        inside.refuse_imports()
         _limits(plan, sync)
         if founded:
             if not plan["tty"]:
@@ -99,7 +98,7 @@ def enter_and_run(plan: Plan, sync: _socket.socket, streams: Streams, fds: dict[
         if plan["userns"] and not plan["tty"]:
             userns.give_pipes(plan)
         namespaces.enter_fds(fds)
-        refuse_imports()
+        inside.refuse_imports()
         if plan["userns"]:
             userns.take_root()
         os.chdir("/")
@@ -124,7 +123,7 @@ def _begin(plan: Plan) -> None:
     os.setsid()
     # Before the container can see us: not dumpable, so no ptrace and no way to our descriptors.
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
-    reset_signals()
+    inside.reset_signals()
     cgroups.detect().enter(plan["cgroup"])
 
 

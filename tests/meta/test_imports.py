@@ -14,25 +14,6 @@ SLOW = frozenset(
     {"textual", "rich", "asyncio", "pyroute2", "ssl", "yaml", "urllib3", "psutil", "zstandard", "isal"}
 )
 """Each costs a command 10 ms or more; they are loaded by the verbs that need them."""
-BIG = frozenset(
-    [
-        *(
-            "array",
-            "asyncio",
-            "collections",
-            "contextlib",
-            "dataclasses",
-            "enum",
-            "json",
-            "logging",
-            "pathlib",
-            "re",
-        ),
-        *("subprocess", "tempfile", "typing"),
-    ]
-)
-"""Not in a monitor: one lives beside every container."""
-
 REPORT = """
 import json, sys
 try:
@@ -82,26 +63,6 @@ def test_a_command_loads_only_what_it_uses(arguments: list[str], tmp_path: Path)
 
 def test_the_check_sees_what_is_loaded(tmp_path: Path) -> None:
     assert {"click", "tuidock", "runtime"} <= loaded_by(["ps"], tmp_path)
-
-
-def test_a_monitor_loads_little() -> None:
-    """As it is started: isolated, without site-packages."""
-    program = (
-        f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); "
-        "import runtime.monitor.__main__, runtime.monitor.supervise, runtime.cgroups; "
-        "print(*sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
-    )
-    modules = set(done.stdout.split())
-    assert "runtime.monitor.supervise" in modules
-    assert modules & BIG == set()
-    assert {name for name in modules if name.startswith("runtime.")} & {
-        "runtime.engine",
-        "runtime.store.database",
-        "runtime.network.endpoints",
-    } == set()
 
 
 def test_the_interface_does_not_load_the_command_line() -> None:

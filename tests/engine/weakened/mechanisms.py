@@ -26,13 +26,15 @@ from runtime.kernel import (
     masks,
     mounts,
     namespaces,
+    process_calls,
     procfs,
     rootpath,
     seccomp,
     syscalls,
     terminals,
+    title,
 )
-from runtime.monitor import credentials, process, wire
+from runtime.monitor import credentials, inside, process, wire
 
 __all__ = ["MECHANISMS", "PREMISES", "Patch", "apply"]
 
@@ -203,15 +205,16 @@ def _dumpable(patch: Patch, value: str) -> None:
         return 0 if option == syscalls.PR_SET_DUMPABLE else real(option, *arguments)
 
     patch(syscalls, "prctl", prctl)
+    patch(process_calls, "prctl", prctl)
 
 
 def _titles(patch: Patch, value: str) -> None:
-    patch(procfs, "set_title", lambda name, text: b"")
-    patch(procfs, "restore_title", _nothing)
+    patch(title, "set_title", lambda name, text: b"")
+    patch(title, "restore_title", _nothing)
 
 
 def _imports(patch: Patch, value: str) -> None:
-    patch(process, "refuse_imports", _nothing)
+    patch(inside, "refuse_imports", _nothing)
 
 
 def _socket_in_a_directory(patch: Patch, value: str) -> None:
@@ -439,8 +442,8 @@ def _sys_resource(patch: Patch, value: str) -> None:
     """The monitor and all below it lose a capability, as on a machine that withholds it."""
     real = process._isolate
 
-    def isolate(plan: dict[str, Any], sync: Any, netns: int, founded: dict[str, int]) -> None:
-        real(plan, sync, netns, founded)
+    def isolate(plan: dict[str, Any], sync: Any, netns: int, founded: dict[str, int], first: bool) -> None:
+        real(plan, sync, netns, founded, first)
         effective, permitted, inheritable = syscalls.capget()
         lost = ~(1 << capabilities.NAMES.index("CAP_SYS_RESOURCE"))
         syscalls.capset(effective & lost, permitted & lost, inheritable & lost)
@@ -456,7 +459,7 @@ LEAKED = 100
 
 def _leak(patch: Patch, value: str) -> None:
     """Somebody forgot a descriptor of the machine's directory or file ``value``, inheritable too."""
-    real = process.reset_signals
+    real = inside.reset_signals
 
     def forgetful() -> None:
         real()
@@ -464,7 +467,7 @@ def _leak(patch: Patch, value: str) -> None:
         os.dup2(fd, LEAKED, inheritable=True)
         os.close(fd)
 
-    patch(process, "reset_signals", forgetful)
+    patch(inside, "reset_signals", forgetful)
 
 
 def _slow(patch: Patch, value: str) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import runpy
 import sys
 from pathlib import Path
 
 __all__ = ["launcher", "main"]
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
-_REAL = _REPOSITORY / "runtime" / "monitor" / "__main__.py"
 
 
 def launcher(directory: Path, names: tuple[str, ...]) -> Path:
@@ -27,5 +25,6 @@ def main(names: tuple[str, ...]) -> None:
     from tests.engine.weakened import mechanisms
 
     mechanisms.apply(names, setattr)
-    sys.argv[0] = str(_REAL)
-    runpy.run_path(str(_REAL), run_name="__main__")
+    from runtime.monitor import live
+
+    live.begin(sys.argv[1])

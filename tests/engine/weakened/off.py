@@ -23,6 +23,6 @@ def switching_off(monkeypatch: pytest.MonkeyPatch, directory: Path) -> SwitchOff
     def switch_off(*names: str) -> None:
         if names:
             mechanisms.apply(names, monkeypatch.setattr)
-            monkeypatch.setattr(launch, "_MONITOR", launcher(directory, names))
+            monkeypatch.setattr(launch, "_MONITOR", str(launcher(directory, names)))
 
     return switch_off
