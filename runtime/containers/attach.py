@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from runtime.containers.control import connect, read_reply
+from runtime.containers.control import check_running, connect, read_reply
 from runtime.containers.session import AttachSession
-from runtime.containers.start import check_running
 from runtime.context import Context
 from runtime.errors import Conflict
 from runtime.model.container import ContainerStatus

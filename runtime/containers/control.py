@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from runtime.context import Context
-from runtime.errors import Conflict, Failed
+from runtime.errors import CommandNotFound, CommandNotRunnable, Conflict, EngineError, Failed
 from runtime.kernel import locks
-from runtime.model.container import Container
+from runtime.model.container import Container, ContainerStatus
 from runtime.monitor import wire
 
-__all__ = ["ask", "connect", "monitor_pid", "read_reply", "tell_and_wait", "turn"]
+__all__ = [
+    "ask", "check_running", "connect", "monitor_pid", "read_reply", "start_error", "tell_and_wait", "turn",
+]  # fmt: skip
 
 
 @contextmanager
@@ -100,3 +102,27 @@ def tell_and_wait(ctx: Context, container: Container, operation: str, **fields: 
         raise
     code = reply.get("exit")
     return int(code) if code is not None else None
+
+
+def check_running(container: Container) -> None:
+    """Raises Conflict unless it runs."""
+    if container.state.status is not ContainerStatus.RUNNING:
+        raise Conflict(
+            f"container {container.name} is not running",
+            hint=f"tuidock start {container.name}",
+            subject=container.name,
+        )
+
+
+def start_error(code: int, message: str) -> EngineError:
+    """docker's exit codes as our exceptions."""
+    if code == 127:
+        return CommandNotFound(message, hint="check the command's name, and the PATH in the image")
+    if code == 126:
+        hint = (
+            "the file must be executable, for this machine, by this user"
+            if message.startswith("exec:")
+            else None
+        )
+        return CommandNotRunnable(message, hint=hint)
+    return Failed(message)

@@ -9,10 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from runtime.containers import seccomp, spec
-from runtime.containers.control import connect, read_reply
-from runtime.containers.launch import start_error
+from runtime.containers.control import check_running, connect, read_reply, start_error
 from runtime.containers.session import ExecSession
-from runtime.containers.start import check_running
 from runtime.context import Context
 from runtime.errors import Conflict, InvalidInput
 from runtime.kernel import capabilities

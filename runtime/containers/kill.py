@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal as signals
 
 from runtime.containers.control import ask, tell_and_wait
-from runtime.containers.start import signal_number
+from runtime.containers.signals import signal_number
 from runtime.context import Context
 from runtime.errors import Conflict
 from runtime.store import containers as store

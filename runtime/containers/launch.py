@@ -15,15 +15,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
+from runtime.containers.control import start_error
 from runtime.containers.monitor_code import open_archive
 from runtime.context import Context
-from runtime.errors import CommandNotFound, CommandNotRunnable, EngineError, Failed
+from runtime.errors import Failed
 from runtime.monitor import archive, wire
 
-__all__ = ["Launch", "Prepared", "Starter", "compress_command", "settle_command", "start_error", "warmed"]
+__all__ = ["Launch", "Prepared", "Starter", "compress_command", "settle_command", "warmed"]
 
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
-_MONITOR = f"/proc/self/fd/{archive.DESCRIPTOR}"
 
 
 def settle_command(ctx: Context) -> list[str]:
@@ -61,19 +61,20 @@ def _read_only_program(path: str) -> int:
 def _spawn(name: str, root_state: str, sock: _socket.socket) -> int:
     """A monitor process of its own, ``sock`` its descriptor 3; the pid."""
     python = _interpreter()
+    code_fd, code_path = open_archive(root_state)
     fds: list[int] = []
     try:
         for fd in (
+            code_fd,
             os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC),
-            open_archive(root_state),
             _read_only_program(python),
             os.dup(sock.fileno()),
         ):
             fds.append(_above(fd))
-        null, code, program, socket = fds
+        code, null, program, socket = fds
         return os.posix_spawn(
             f"/proc/self/fd/{program}",
-            [python, "-I", "-S", _MONITOR, name, root_state],
+            [python, "-I", "-S", code_path, name, root_state],
             {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
             file_actions=[
                 *((os.POSIX_SPAWN_DUP2, null, fd) for fd in range(3)),
@@ -245,17 +246,3 @@ class Launch:
     @property
     def buffer(self) -> wire.FrameBuffer:
         return self._buffer
-
-
-def start_error(code: int, message: str) -> EngineError:
-    """docker's exit codes as our exceptions."""
-    if code == 127:
-        return CommandNotFound(message, hint="check the command's name, and the PATH in the image")
-    if code == 126:
-        hint = (
-            "the file must be executable, for this machine, by this user"
-            if message.startswith("exec:")
-            else None
-        )
-        return CommandNotRunnable(message, hint=hint)
-    return Failed(message)

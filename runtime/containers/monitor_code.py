@@ -132,14 +132,15 @@ def _content(sources: list[str]) -> bytes:
     return bytes(out) + TRAILER.pack(offset, len(out) - offset)
 
 
-def open_archive(state: str) -> int:
-    """A descriptor of the current file (close-on-exec), written if it is missing. Raises OSError."""
+def open_archive(state: str) -> tuple[int, str]:
+    """A descriptor of the current file (close-on-exec) and its path; it is written if it is missing. Raises
+    OSError."""
     sources = _sources()
     name = _name(sources)
     places = (_PACKAGE_ROOT / "runtime" / "monitor" / "__pycache__", Path(state))
     for place in places:
         with suppress(OSError):
-            return os.open(place / name, os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(place / name, os.O_RDONLY | os.O_CLOEXEC), str(place / name)
     content = _content(sources)
     try:
         return _write(places[0], name, content)
@@ -147,7 +148,7 @@ def open_archive(state: str) -> int:
         return _write(places[1], name, content)
 
 
-def _write(place: Path, name: str, content: bytes) -> int:
+def _write(place: Path, name: str, content: bytes) -> tuple[int, str]:
     """Whole or not at all, whoever writes the same at this time; the place's oldest versions go."""
     place.mkdir(exist_ok=True)
     temporary = place / f".{name}.{os.getpid()}"
@@ -163,4 +164,4 @@ def _write(place: Path, name: str, content: bytes) -> int:
     )
     for old in versions[:-_KEPT]:
         old.unlink(missing_ok=True)
-    return fd
+    return fd, str(place / name)

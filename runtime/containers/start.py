@@ -18,7 +18,7 @@ from runtime.containers.control import monitor_pid, turn
 from runtime.containers.launch import Launch, compress_command, settle_command
 from runtime.containers.session import AttachSession, Session
 from runtime.context import Context
-from runtime.errors import Conflict, EngineError, InvalidInput, NotFound
+from runtime.errors import Conflict, EngineError, NotFound
 from runtime.kernel.tree import remove_tree
 from runtime.model.container import (
     Container,
@@ -407,28 +407,3 @@ def _etc_files(ctx: Context, container: Container) -> dict[str, str]:
     for name in ("hosts", "hostname", "resolv.conf"):
         (directory / name).chmod(0o644)
     return {f"/etc/{name}": str(directory / name) for name in ("hosts", "hostname", "resolv.conf")}
-
-
-def check_running(container: Container) -> None:
-    """Raises Conflict unless it runs."""
-    if container.state.status is not ContainerStatus.RUNNING:
-        raise Conflict(
-            f"container {container.name} is not running",
-            hint=f"tuidock start {container.name}",
-            subject=container.name,
-        )
-
-
-def signal_number(name: str) -> int:
-    """From "SIGTERM", "term" or "15". Raises InvalidInput."""
-    import signal
-
-    text = name.strip().upper()
-    if text.isdigit() and 0 < int(text) <= signal.SIGRTMAX:
-        return int(text)
-    text = text if text.startswith("SIG") else f"SIG{text}"
-    if text in signal.Signals.__members__:
-        return int(signal.Signals[text])
-    raise InvalidInput(
-        f"invalid signal: {name}", hint="a name such as SIGTERM or TERM, or a number", subject=name
-    )

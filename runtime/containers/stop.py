@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtime.containers.control import monitor_pid, tell_and_wait
-from runtime.containers.start import signal_number
+from runtime.containers.signals import signal_number
 from runtime.context import Context
 from runtime.store import containers as store
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from runtime import cgroups
 from runtime.containers.cgroup_path import cgroup_path
+from runtime.containers.control import check_running
 from runtime.containers.process_columns import columns
-from runtime.containers.start import check_running
 from runtime.context import Context
 from runtime.model.container import ContainerStatus
 from runtime.store import containers as store

@@ -60,7 +60,7 @@ class Archive(Loader):
 
 
 def main() -> None:
-    """``python -I -S /proc/self/fd/4 --starter|NAME STATE-DIR``"""
+    """``python -I -S .../monitor.cpython-311.*.code NAME|--starter STATE-DIR``, the same file open as 4."""
     posix.set_inheritable(DESCRIPTOR, False)
     sys.meta_path.insert(0, Archive(DESCRIPTOR))
     sys.modules["runtime.monitor.archive"] = sys.modules["__main__"]

@@ -205,7 +205,8 @@ fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(3)]
 for fd in fds: os.set_inheritable(fd, True)
 S.close_range(fds[0], fds[1], S.CLOSE_RANGE_CLOEXEC)
 print(*(os.get_inheritable(fd) for fd in fds))
-S._close_range_by_hand(fds[2], fds[2], 0)
+from runtime.kernel.process_calls import _close_range_by_hand
+_close_range_by_hand(fds[2], fds[2], 0)
 print(attempt(os.fstat, fds[2]))
 S.close_range(fds[0], 0xFFFFFFFF, 0)
 print(*(attempt(os.fstat, fd) for fd in fds))

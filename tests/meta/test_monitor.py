@@ -15,7 +15,6 @@ import pytest
 from runtime.containers import monitor_code
 from runtime.engine import Engine
 from runtime.model.container import ContainerConfig
-from runtime.monitor import archive
 
 IDLE = frozenset(
     {
@@ -65,10 +64,8 @@ def loaded(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     code = REPORTING.replace("REPORT", repr(str(report)))
 
     def reporting(path: str, argv: list[str], env: dict[str, str], **options: object) -> int:
-        script = f"/proc/self/fd/{archive.DESCRIPTOR}"
-        if script in argv:
-            place = argv.index(script)
-            argv = [*argv[:place], "-c", code, *argv[place + 1 :]]
+        if argv[3].endswith(".code"):
+            argv = [*argv[:3], "-c", code, *argv[4:]]
         return int(spawn(path, argv, env, **options))  # type: ignore[arg-type]  # passed on as they came
 
     def modules(config: ContainerConfig) -> set[str]:
@@ -130,7 +127,7 @@ for name in archive._index:
     assert sys.modules[name].__spec__.loader is archive, name
 print(json.dumps(sorted(archive._index)))
 """
-    fd = monitor_code.open_archive(str(tmp_path))
+    fd, _path = monitor_code.open_archive(str(tmp_path))
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-c", program, str(fd)],
@@ -185,14 +182,16 @@ def test_where_the_package_cannot_be_written_the_code_is_in_the_state_directory(
 ) -> None:
     write = monitor_code._write
 
-    def read_only(place: Path, name: str, content: bytes) -> int:
+    def read_only(place: Path, name: str, content: bytes) -> tuple[int, str]:
         if place != tmp_path:
             raise PermissionError(13, "Permission denied", str(place))
         return write(place, name, content)
 
     monkeypatch.setattr(monitor_code, "_write", read_only)
     monkeypatch.setattr(monitor_code, "_name", lambda sources: "monitor.cpython-0.abc.code")
-    os.close(monitor_code.open_archive(str(tmp_path)))
+    fd, path = monitor_code.open_archive(str(tmp_path))
+    os.close(fd)
+    assert path == str(tmp_path / "monitor.cpython-0.abc.code")
     assert [path.name for path in tmp_path.iterdir()] == ["monitor.cpython-0.abc.code"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.containers import launch
+from runtime.containers import launch, monitor_code
 from tests.engine.weakened import mechanisms
 from tests.engine.weakened.monitor import launcher
 
@@ -23,6 +23,9 @@ def switching_off(monkeypatch: pytest.MonkeyPatch, directory: Path) -> SwitchOff
     def switch_off(*names: str) -> None:
         if names:
             mechanisms.apply(names, monkeypatch.setattr)
-            monkeypatch.setattr(launch, "_MONITOR", str(launcher(directory, names)))
+            program = str(launcher(directory, names))
+            monkeypatch.setattr(
+                launch, "open_archive", lambda state: (monitor_code.open_archive(state)[0], program)
+            )
 
     return switch_off
