@@ -23,7 +23,8 @@ IDLE = frozenset(
         "runtime.monitor.clients", "runtime.monitor.live", "runtime.monitor.log", "runtime.monitor.loop",
         "runtime.monitor.streams", "runtime.monitor.supervise", "runtime.monitor.wire",
         # C modules.
-        "_ctypes", "_signal", "_socket", "_struct", "fcntl", "marshal", "posix", "select", "sys", "time",
+        "_ctypes", "_signal", "_socket", "_struct", "errno", "fcntl", "marshal", "posix", "select", "sys",
+        "time",
     }
 )  # fmt: skip
 """Ours and what they need. What the interpreter loads by itself comes on top (a test below asks it)."""
