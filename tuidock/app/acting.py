@@ -53,6 +53,23 @@ class Acting:
 
         self._app.push_screen(Confirm(f"Remove all unused {what}?"), answered)
 
+    def pull(self, words: Sequence[str]) -> None:
+        """Bring an image from its registry, telling how far it is. Raises InvalidInput."""
+        if len(words) != 1 or words[0].startswith("-"):
+            raise InvalidInput("pull: which image?", hint="pull NAME[:TAG]")
+        name, post, engine = words[0], self._app.post_message, self._engine
+
+        def progress(step: Progress) -> None:
+            if step.current is not None and step.total:
+                done = 100 * step.current // step.total
+                post(Stepped(f"Pull {name}: {step.id} {step.stage.lower()} {done}%"))
+
+        def work() -> str:
+            [pulled] = engine.images.pull(name, progress=progress)
+            return f"pulled {name}" if pulled.changed else f"{name} is up to date"
+
+        self.call(f"cannot pull {name}", work)
+
     def act(self, action: Action, subjects: Sequence[Subject]) -> None:
         """Do it to all of them that it applies to; says why to none."""
         able = [subject for subject in subjects if not (action.refuse(subject))]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WORDS", "Ran", "run_container", "run_request", "split"]
 
-WORDS = ("run", "scale", "theme", "filter", "prune", "quit", "help")
+WORDS = ("run", "pull", "scale", "theme", "filter", "prune", "quit", "help")
 RUN_USAGE = "run [--name NAME] [-p HOST:CONTAINER] [-e NAME=VALUE] [-it] [--rm] IMAGE [COMMAND ...]"
 
 

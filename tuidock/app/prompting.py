@@ -104,6 +104,8 @@ class Prompting:
             request = run_request(rest)
             image = request.config.image
             app.acting.call(f"cannot run {image}", lambda: run_container(self._engine, request))
+        elif word == "pull":
+            app.acting.pull(rest)
         elif word == "scale":
             self._scale(rest)
         elif word == "theme":
