@@ -8,9 +8,9 @@ from runtime.errors import EngineError, InvalidInput
 
 __all__ = ["CHUNK", "Compression", "Peeked", "Readable", "decompressed", "detect"]
 
-CHUNK = 64 << 10
+CHUNK = 256 << 10
 """Bytes read at a time, where it matters: what is read, hashed and written while the processor's cache has it
-costs a third of the system time that a megabyte does (measured)."""
+costs two thirds of the system time that a megabyte does (measured)."""
 
 Compression = str
 """"gzip", "zstd", "bzip2", "xz" or "" (none)."""

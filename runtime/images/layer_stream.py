@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LayerStream"]
 
-_AHEAD = 32
+_AHEAD = 16
 _KEPT = ("gzip", "zstd")
 _MEDIA = "application/vnd.oci.image.layer.v1.tar"
 

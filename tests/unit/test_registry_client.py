@@ -101,7 +101,8 @@ def descriptor(platform: str, name: str) -> Descriptor:
 @pytest.mark.parametrize(
     ("wanted", "chosen"),
     [("linux/amd64", "a"), ("linux/arm64", "b"), ("linux/arm64/v8", "b"), ("linux/arm/v7", "d"),
-     ("arm/v6", "c"), ("linux/arm/v5", ""), ("windows/amd64", ""), ("linux/arm", "d"), ("x86_64", "a"), ("aarch64", "b")],
+     ("arm/v6", "c"), ("linux/arm/v5", ""), ("windows/amd64", ""), ("linux/arm", "d"),
+     ("x86_64", "a"), ("aarch64", "b")],
 )  # fmt: skip
 def test_a_platform_is_chosen(wanted: str, chosen: str) -> None:
     index = Index(
