@@ -10,8 +10,9 @@ import fcntl
 import hashlib
 import json
 import os
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from runtime.context import Context
@@ -111,8 +112,9 @@ class LayerCache:
             os.close(descriptor)
 
     def close(self) -> None:
-        """Note what was used."""
+        """Note what was used, where that can be written: it only tells what to remove first, and neither
+        fails a build that is done nor hides why one has failed."""
         if self._used:
-            with self._ctx.db.write() as tx:
+            with suppress(sqlite3.Error), self._ctx.db.write() as tx:
                 build_cache.touch(tx, self._used)
             self._used = []

@@ -10,6 +10,7 @@ import hashlib
 import marshal
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from runtime.images.layer_view import Node
@@ -52,14 +53,19 @@ class FileDigests:
         return found
 
     def save(self) -> None:
-        """Write what was used, in one piece; two builds at once: the later one wins."""
+        """Write what was used, in one piece; two builds at once: the later one wins. Never raises: without it
+        the next build only has more to read."""
         if not self._fresh:
             return
-        self._memo.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = self._memo.with_name(f"{self._memo.name}.{os.getpid()}")
         kept = {**self._known, **self._used} if self._partial else self._used
-        part.write_bytes(marshal.dumps((_VERSION, kept)))
-        part.replace(self._memo)
+        try:
+            self._memo.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            part.write_bytes(marshal.dumps((_VERSION, kept)))
+            part.replace(self._memo)
+        except OSError:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
         self._fresh = False
 
     @property

@@ -82,11 +82,12 @@ class Workspace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.cache.close()
-        for tree in self._trees.values():
-            tree.digests.save()
+        # The directory first: what follows may need the space that it gives back.
         if "directory" in self.__dict__:
             remove_tree(self.directory)
+        for tree in self._trees.values():
+            tree.digests.save()
+        self.cache.close()
 
     @cached_property
     def directory(self) -> Path:

@@ -7,6 +7,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,6 +109,8 @@ def _insert(
                     raise _taken(ctx, name) from error
     except BaseException:
         remove_tree(str(directory))
+        with suppress(OSError):
+            ctx.paths.container_run(container_id).rmdir()  # the trace: nothing is left to be found by it
         raise
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -156,18 +157,32 @@ def _mounted(tx: Transaction, container_id: str, mount: Mount) -> None:
 
 def _failed(ctx: Context, container: Container, error: BaseException) -> None:
     """Addresses, ports, rules and a cgroup that a killed monitor left go back; the status says why. The
-    trace of the start goes last."""
+    trace of the start goes last: where the database cannot be written it stays, for reconcile to find."""
     from runtime.containers.reconcile import end_group
 
-    end_group(ctx, container.id)
+    try:
+        end_group(ctx, container.id)
+        had_ports = _give_up(ctx, container, error)
+    except (OSError, EngineError, sqlite3.Error) as failure:
+        error.add_note(f"not all could be undone: {failure}")
+        return
+    if had_ports:
+        from runtime.network import endpoints
+
+        with suppress(Exception):  # the cause is on its way; reconcile mends the rules
+            endpoints.unpublish(ctx, container.id)
+    remove_tree(str(ctx.paths.container_run(container.id)))
+
+
+def _give_up(ctx: Context, container: Container, error: BaseException) -> bool:
+    """The rows of a start that failed. Had it ports?"""
+    from runtime.network import endpoints
+
     code = error.exit_code if isinstance(error, EngineError) else 128
     with ctx.db.write() as tx:
         current = store.get(tx, container.id)
         if current is None:
-            return
-        had_ports = bool(current.ports)
-        from runtime.network import endpoints
-
+            return False
         endpoints.release(tx, ctx, container.id)
         before = container.state.status
         state = replace(
@@ -178,10 +193,7 @@ def _failed(ctx: Context, container: Container, error: BaseException) -> None:
             error=str(error),
         )
         store.set_state(tx, container.id, state)
-    if had_ports:
-        with suppress(Exception):  # the cause is on its way; reconcile mends the rules
-            endpoints.unpublish(ctx, container.id)
-    remove_tree(str(ctx.paths.container_run(container.id)))
+    return bool(current.ports)
 
 
 def _allocate(ctx: Context, container: Container, plan: dict[str, Any]) -> list[Endpoint]:

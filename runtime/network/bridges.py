@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runtime.errors import Conflict, Denied, Failed, InvalidInput, NotFound, Unavailable
@@ -151,7 +152,13 @@ def ensure_link(tx: Transaction, ctx: Context, network: Network, *, fresh: bool 
         known = links.routes(netlink)
         network = _with_free_subnet(tx, ctx, network, known)
         _create(ctx, netlink, network, known)
+    tx.undo(partial(_delete, network.bridge))
     return network
+
+
+def _delete(bridge: str) -> None:
+    with links.open_here() as netlink:
+        links.delete(netlink, [bridge])
 
 
 def _with_free_subnet(tx: Transaction, ctx: Context, network: Network, known: list[links.Route]) -> Network:

@@ -9,12 +9,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import Unavailable
+from runtime.errors import EngineError, Unavailable
 from runtime.store import reserve
 from runtime.store.schema import MIGRATIONS
 
@@ -26,10 +26,17 @@ Row = tuple[Any, ...]
 class Transaction:
     """A write in progress. What it changes and the events it adds become visible together."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_undo")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._undo: list[Callable[[], object]] = []
+
+    def undo(self, action: Callable[[], object]) -> None:
+        """What takes back a change outside of the database that was just made, should this transaction not be
+        committed. It is called while the transaction still keeps other writers out, the last one first, and
+        must need no space on the disk: a full one is why most commits fail."""
+        self._undo.append(action)
 
     def execute(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> sqlite3.Cursor:
         return self._connection.execute(sql, parameters)
@@ -50,6 +57,22 @@ class Transaction:
             "coalesce((SELECT json_extract(config, '$.labels') FROM container WHERE id = ?), '{}'), ?))",
             (time.time_ns(), type, action, actor, actor, json.dumps(attributes)),
         )
+
+
+class _Held:
+    """A thread's connection, closed when the thread has ended. A connection and its cache of statements hold
+    each other, so alone it would keep its files open until the collector of cycles comes by. Another process
+    (after a fork) must not close it (sqlite.org/howtocorrupt.html, 2.6)."""
+
+    __slots__ = ("connection", "pid")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.pid = os.getpid()
+
+    def __del__(self) -> None:
+        if self.pid == os.getpid():
+            self.connection.close()
 
 
 class Database:
@@ -88,8 +111,8 @@ class Database:
         self._snapshot = snapshot(self.path)
 
     def _connect(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None or self._local.pid != os.getpid():
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is None or held.pid != os.getpid():
             place = self.path if self._snapshot is None else ":memory:"
             connection = sqlite3.connect(place, timeout=30, isolation_level=None, check_same_thread=False)
             if self._snapshot is None:
@@ -98,9 +121,8 @@ class Database:
             else:
                 connection.deserialize(self._snapshot)
             connection.execute("PRAGMA foreign_keys=ON")
-            self._local.connection = connection
-            self._local.pid = os.getpid()
-        return connection
+            self._local.held = held = _Held(connection)
+        return held.connection
 
     def _migrate(self) -> None:
         connection = self._connect()
@@ -139,12 +161,13 @@ class Database:
             )
         connection = self._connect()
         connection.execute("BEGIN IMMEDIATE")
+        transaction = Transaction(connection)
         try:
-            yield Transaction(connection)
-        except BaseException:
-            connection.execute("ROLLBACK")
+            yield transaction
+            connection.execute("COMMIT")
+        except BaseException as error:
+            _take_back(connection, transaction, error)
             raise
-        connection.execute("COMMIT")
 
     @property
     def data_version(self) -> int:
@@ -154,10 +177,28 @@ class Database:
 
     def close(self) -> None:
         """Close this thread's connection."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is not None:
+            held.connection.close()
+            self._local.held = None
+
+
+def _take_back(connection: sqlite3.Connection, transaction: Transaction, error: BaseException) -> None:
+    """Undo and roll back; what fails of it becomes a note of ``error``, and is left to the next sweep.
+
+    A full disk may have made SQLite roll back by itself (sqlite.org/lang_transaction.html, "Response To
+    Errors Within A Transaction"): then other writers are kept out anew, which needs no space.
+    """
+    try:
+        if transaction._undo and not connection.in_transaction:
+            connection.execute("BEGIN IMMEDIATE")
+        for action in reversed(transaction._undo):
+            action()
+    except (OSError, EngineError, sqlite3.Error) as failure:
+        error.add_note(f"not all could be undone: {failure}")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _needs_space(error: sqlite3.Error) -> bool:

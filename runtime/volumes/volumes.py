@@ -8,6 +8,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,10 @@ def ensure(
         )
         tx.event("volume", "create", name, driver="local")
     directory = ctx.paths.volume(name)
-    directory.parent.mkdir(mode=0o701, exist_ok=True)
-    directory.mkdir(mode=0o755, exist_ok=True)
+    for path, mode in ((directory.parent, 0o701), (directory, 0o755)):
+        with suppress(FileExistsError):
+            path.mkdir(mode=mode)
+            tx.undo(path.rmdir)
 
 
 def _volume(ctx: Context, row: tuple[Any, ...]) -> Volume:
@@ -141,10 +144,12 @@ def forget(ctx: Context, tx: Transaction, name: str) -> list[Path]:
         return []
     tx.event("volume", "destroy", name, driver="local")
     place = ctx.paths.volumes / f"{_GONE}{name}-{secrets.token_hex(4)}"
+    own = ctx.paths.volumes / name
     try:
-        (ctx.paths.volumes / name).rename(place)
+        own.rename(place)
     except FileNotFoundError:
         return []
+    tx.undo(lambda: place.rename(own))
     return [place]
 
 

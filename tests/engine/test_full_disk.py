@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,8 +17,10 @@ import pytest
 
 from runtime.config import Config
 from runtime.engine import Engine
+from runtime.errors import Conflict
 from runtime.kernel import syscalls
 from runtime.store import reserve
+from runtime.store.database import Transaction
 from tests.engine.commands import Commands
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -148,6 +152,40 @@ def test_every_verb_says_that_the_disk_is_full(disk: Disk, busybox_tar: bytes, t
     assert disk.good("system", "check") == "nothing is wrong\n"
     for verb in WRITERS[1:]:
         disk.good(*(word.format(context=tmp_path) for word in verb))
+
+
+def test_a_commit_that_fails_leaves_the_machine_as_it_was(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a verb does outside of the database inside its transaction is taken back."""
+    kept = engine.volumes.create("kept")
+    (Path(kept.mountpoint) / "file").write_text("precious")
+    event = Transaction.event
+
+    def known() -> object:
+        ours = [name for _, name in socket.if_nameindex() if name.startswith(f"td{engine.context.root_id}")]
+        return ours, engine.networks.list(), engine.volumes.list()
+
+    before = known()
+
+    def with_a_broken_promise(tx: Transaction, *arguments: str, **attributes: str) -> None:
+        event(tx, *arguments, **attributes)
+        tx.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+        tx.execute("CREATE TABLE child (parent REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+        tx.execute("INSERT INTO child VALUES (1)")
+
+    monkeypatch.setattr(Transaction, "event", with_a_broken_promise)
+    for verb in (
+        lambda: engine.networks.create("wires"),
+        lambda: engine.volumes.create("things"),
+        lambda: engine.volumes.remove("kept"),
+    ):
+        with pytest.raises((sqlite3.IntegrityError, Conflict)):
+            verb()
+    monkeypatch.undo()
+    assert not (Path(kept.mountpoint).parent.parent / "things").exists()
+    assert known() == before
+    assert (Path(kept.mountpoint) / "file").read_text() == "precious"
 
 
 def test_space_is_freed_with_our_own_commands(disk: Disk) -> None:
