@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from runtime.images.registry.pull import Pulled
     from runtime.images.registry.push import Pushed
     from runtime.images.registry.search import SearchResult
-    from runtime.model.container import Container, ContainerConfig, Resources, RestartPolicy
+    from runtime.model.container import (
+        Container,
+        ContainerConfig,
+        NetworkAttachment,
+        Resources,
+        RestartPolicy,
+    )
     from runtime.model.event import CancelEvent, Event, ProgressCallback
     from runtime.model.finding import Finding
     from runtime.model.image import Image, ImageSummary
@@ -67,10 +73,12 @@ class Engine:
 
     @cached_property
     def networks(self) -> Networks:
+        from runtime.containers.rewire import finish_dead
         from runtime.network.sweep import mend
 
         if not self.context.db.read_only:
             mend(self.context)
+            finish_dead(self.context)
         return Networks(self.context)
 
     @cached_property
@@ -699,6 +707,17 @@ class Networks(_Verbs):
         from runtime.network.remove import remove
 
         remove(self._context, reference)
+
+    def connect(self, reference: str, attachment: NetworkAttachment) -> None:
+        """Put a container on one more network, at once where it runs."""
+        from runtime.containers.rewire import connect
+
+        connect(self._context, reference, attachment)
+
+    def disconnect(self, network: str, reference: str, *, force: bool = False) -> None:
+        from runtime.containers.rewire import disconnect
+
+        disconnect(self._context, network, reference, force=force)
 
     def prune(self, *, selection: Selection | None = None) -> builtins.list[str]:
         from runtime.network.remove import prune

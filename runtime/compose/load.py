@@ -19,6 +19,7 @@ from runtime.compose.schema import SECTIONS, TOP_LEVEL
 from runtime.compose.service import Scope, service_spec
 from runtime.compose.values import Value, nearest
 from runtime.errors import InvalidInput, NotFound
+from runtime.model.parse import parse_link
 
 __all__ = ["load_project"]
 
@@ -245,7 +246,7 @@ def _project(
         raise wrong(Place(project_files.shown(Path(files[0])), 1), "", "no service is defined")
     services = {key: service_spec(key, at, scope) for key, at in listed.mapping().items()}
     _check_references(services, listed)
-    services = _with_link_aliases(services, listed)
+    services = _with_links(services, listed)
     return Project(
         name=name,
         working_dir=str(directory),
@@ -258,22 +259,21 @@ def _project(
     )
 
 
-def _with_link_aliases(services: dict[str, ServiceSpec], listed: Value) -> dict[str, ServiceSpec]:
-    """``links: ["db:database"]`` makes database a name of db, on every network that db is on."""
-    names: dict[str, list[str]] = {}
-    for at in listed.mapping().values():
-        links = at.get("links")
-        for text in links.strings() if links else ():
-            target, colon, alias = text.partition(":")
-            if colon and alias:
-                names.setdefault(target, []).append(alias)
+def _with_links(services: dict[str, ServiceSpec], listed: Value) -> dict[str, ServiceSpec]:
+    """``links: ["db:database"]`` makes database another name of db for the service that links to it;
+    ``external_links`` does so for containers of other projects on a common network."""
     made = dict(services)
-    for target, aliases in names.items():
-        config = made[target].config
-        networks = tuple(
-            replace(item, aliases=tuple(dict.fromkeys((*item.aliases, *aliases)))) for item in config.networks
-        )
-        made[target] = replace(made[target], config=replace(config, networks=networks))
+    for name, at in listed.mapping().items():
+        found: list[str] = []
+        for key in ("links", "external_links"):
+            links = at.get(key)
+            found += [text for text in (links.strings() if links else ()) if key != "links" or ":" in text]
+        if not found:
+            continue
+        config = made[name].config
+        wanted = tuple(dict.fromkeys(parse_link(text) for text in found))
+        networks = tuple(replace(item, links=wanted) for item in config.networks)
+        made[name] = replace(made[name], config=replace(config, networks=networks))
     return made
 
 

@@ -129,7 +129,6 @@ def _attachment(
         "ipv6_address",
         "link_local_ips",
         "mac_address",
-        "gw_priority",
         "driver_opts",
         "interface_name",
     ):
@@ -141,8 +140,12 @@ def _attachment(
         except ValueError:
             raise address.must_be("an IPv4 address") from None
     names = (service, *(aliases.strings() if aliases else ()))
+    outside = at.get("gw_priority")
     attachment = NetworkAttachment(
-        spec.name, tuple(dict.fromkeys(names)), address.string() if address else None
+        spec.name,
+        tuple(dict.fromkeys(names)),
+        address.string() if address else None,
+        gw_priority=outside.integer(-(1 << 31)) if outside else 0,
     )
     return priority.integer(-(1 << 31)) if priority else 0, attachment
 

@@ -14,7 +14,8 @@ SUPPORTED = (
     "blkio_config", "build", "cap_add", "cap_drop", "cgroup_parent", "command", "configs", "container_name",
     "cpu_period", "cpu_quota", "cpu_shares", "cpus", "cpuset", "depends_on", "deploy", "devices", "dns",
     "dns_opt", "dns_search", "domainname", "entrypoint", "env_file", "environment", "expose", "extends",
-    "extra_hosts", "group_add", "healthcheck", "hostname", "image", "init", "ipc", "label_file", "labels",
+    "external_links", "extra_hosts", "group_add", "healthcheck", "hostname", "image", "init", "ipc",
+    "label_file", "labels",
     "links", "logging", "mem_limit", "mem_reservation", "memswap_limit", "network_mode", "networks",
     "oom_kill_disable", "oom_score_adj", "pid", "pids_limit", "platform", "ports", "privileged", "profiles",
     "pull_policy", "read_only", "restart", "scale", "secrets", "security_opt", "shm_size", "stdin_open",
@@ -24,7 +25,7 @@ SUPPORTED = (
 
 UNSUPPORTED = (
     "annotations", "attach", "cgroup", "cpu_count", "cpu_percent", "cpu_rt_period", "cpu_rt_runtime",
-    "credential_spec", "develop", "device_cgroup_rules", "external_links", "gpus", "isolation",
+    "credential_spec", "develop", "device_cgroup_rules", "gpus", "isolation",
     "mac_address", "mem_swappiness", "models", "post_start", "pre_start", "pre_stop", "provider",
     "pull_refresh_after", "runtime", "storage_opt", "use_api_socket",
 )  # fmt: skip

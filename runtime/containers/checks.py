@@ -16,6 +16,7 @@ from runtime.errors import Conflict, InvalidInput, NotFound
 from runtime.model.container import Container, ContainerConfig, Mount, MountType, Resources
 from runtime.model.devices import parse_device_rule
 from runtime.model.log_options import check_log_options
+from runtime.model.parse import parse_link
 from runtime.store import containers as store
 
 __all__ = ["check", "inherit_volumes", "resolve_references"]
@@ -239,12 +240,7 @@ def resolve_references(ctx: Context, config: ContainerConfig) -> ContainerConfig
 
 
 def _link(ctx: Context, text: str) -> str:
-    name, _, alias = text.partition(":")
-    alias = alias or name
-    if not name or not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", alias, re.ASCII):
-        raise InvalidInput(
-            f"bad format for --link: {text!r}", hint="give CONTAINER or CONTAINER:ALIAS", subject=text
-        )
+    name, _, alias = parse_link(text).partition(":")
     return f"{store.find(ctx.db, name).id}:{alias}"
 
 

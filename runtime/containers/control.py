@@ -17,7 +17,8 @@ from runtime.model.container import Container, ContainerStatus
 from runtime.monitor import wire
 
 __all__ = [
-    "ask", "check_running", "connect", "monitor_pid", "read_reply", "start_error", "tell_and_wait", "turn",
+    "ask", "ask_with_fds", "check_running", "connect", "monitor_pid", "read_reply", "start_error",
+    "tell_and_wait", "turn",
 ]  # fmt: skip
 
 
@@ -79,15 +80,23 @@ def read_reply(sock: _socket.socket, buffer: wire.FrameBuffer) -> dict[str, Any]
 
 def ask(ctx: Context, container: Container, operation: str, **fields: object) -> dict[str, Any]:
     """One request, one reply. Raises Conflict (not running) and Failed."""
+    return ask_with_fds(ctx, container, operation, **fields)[0]
+
+
+def ask_with_fds(
+    ctx: Context, container: Container, operation: str, **fields: object
+) -> tuple[dict[str, Any], list[int]]:
+    """The reply and the descriptors that came with it, which are the caller's then. Raises as :func:`ask`."""
     sock = connect(ctx, container)
+    buffer = wire.FrameBuffer()
     try:
         sock.sendall(wire.request({"op": operation, **fields}))
-        reply = read_reply(sock, wire.FrameBuffer())
+        reply = read_reply(sock, buffer)
     finally:
         sock.close()
     if "error" in reply:
         raise Failed(f"container {container.name}: {reply['error']}", subject=container.name)
-    return reply
+    return reply, buffer.take_fds()
 
 
 def tell_and_wait(ctx: Context, container: Container, operation: str, **fields: object) -> int | None:

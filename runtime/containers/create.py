@@ -260,7 +260,13 @@ def _checked(ctx: Context, config: ContainerConfig, container_id: str) -> Contai
         hostname = os.uname().nodename
     if len(hostname) > 64:
         raise InvalidInput(f"the host name {hostname!r} is longer than 64 characters", subject=hostname)
-    return replace(config, mounts=mounts, hostname=hostname, networks=_networks(ctx, config))
+    return replace(
+        config,
+        mounts=mounts,
+        hostname=hostname,
+        networks=_networks(ctx, config),
+        network_mode=mode or "bridge",
+    )
 
 
 def _is_address(text: str) -> bool:
@@ -283,9 +289,8 @@ def _networks(ctx: Context, config: ContainerConfig) -> tuple[NetworkAttachment,
     from runtime.network.list import get_network
 
     wanted = config.networks or (NetworkAttachment("bridge" if mode in ("", "default") else mode),)
-    for attachment in wanted:
-        get_network(ctx, attachment.network)
-    return wanted
+    # An id or its beginning becomes the name, by which connect and disconnect know it.
+    return tuple(replace(item, network=get_network(ctx, item.network).name) for item in wanted)
 
 
 def _mount(ctx: Context, mount: Mount) -> Mount:

@@ -9,7 +9,15 @@ from runtime.containers.inspect_host_config import bindings, host_config
 from runtime.containers.list import get_container
 from runtime.context import Context
 from runtime.errors import NotFound
-from runtime.model.container import Container, ContainerConfig, ContainerStatus, Endpoint, Mount, MountType
+from runtime.model.container import (
+    Container,
+    ContainerConfig,
+    ContainerStatus,
+    Endpoint,
+    Mount,
+    MountType,
+    NetworkAttachment,
+)
 
 __all__ = ["inspect", "rfc3339"]
 
@@ -160,13 +168,18 @@ def _config(container: Container) -> dict[str, Any]:
 
 
 def _network(ctx: Context, container: Container) -> dict[str, Any]:
-    networks = {endpoint.network_name: _endpoint(endpoint) for endpoint in container.endpoints}
+    networks: dict[str, dict[str, Any]] = {}
+    present = {endpoint.network_name: endpoint for endpoint in container.endpoints}
+    for attachment in container.config.networks:
+        networks[attachment.network] = _endpoint(
+            present.get(attachment.network) or _for_later(ctx, attachment), attachment
+        )
     mode = container.config.network_mode
     if mode in ("none", "host"):
         from runtime.network.list import get_network
 
         nowhere = Endpoint(get_network(ctx, mode).id, mode, "", 0, "", "")
-        networks[mode] = _endpoint(nowhere)
+        networks[mode] = _endpoint(nowhere, NetworkAttachment(mode))
     first = next((item for item in container.endpoints if item.network_name == "bridge"), None)
     return {
         "Bridge": "",
@@ -185,14 +198,26 @@ def _network(ctx: Context, container: Container) -> dict[str, Any]:
     }
 
 
-def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+def _for_later(ctx: Context, attachment: NetworkAttachment) -> Endpoint:
+    """The place on a network of a container that does not run."""
+    from runtime.network.list import get_network
+
+    try:
+        network_id = get_network(ctx, attachment.network).id
+    except NotFound:
+        network_id = ""
+    return Endpoint(network_id, attachment.network, "", 0, "", "", aliases=attachment.aliases)
+
+
+def _endpoint(endpoint: Endpoint, attachment: NetworkAttachment) -> dict[str, Any]:
+    asked = {"IPv4Address": attachment.ipv4_address} if attachment.ipv4_address else None
     return {
-        "IPAMConfig": None,
-        "Links": None,
+        "IPAMConfig": asked,
+        "Links": list(attachment.links) or None,
         "Aliases": list(endpoint.aliases) or None,
         "MacAddress": endpoint.mac_address,
         "DriverOpts": None,
-        "GwPriority": 0,
+        "GwPriority": attachment.gw_priority,
         "NetworkID": endpoint.network_id,
         "EndpointID": endpoint.host_interface,
         "Gateway": endpoint.gateway,

@@ -30,7 +30,7 @@ def host_config(container: Container) -> dict[str, Any]:
             "Type": config.log_options.get("driver", "json-file"),
             "Config": {key: value for key, value in config.log_options.items() if key != "driver"},
         },
-        "NetworkMode": config.network_mode or "bridge",
+        "NetworkMode": config.network_mode or "none",
         "PortBindings": bindings(config.ports),
         "RestartPolicy": {"Name": config.restart.name.value, "MaximumRetryCount": config.restart.max_retries},
         "AutoRemove": config.auto_remove,

@@ -213,6 +213,12 @@ class Launch:
         _reply, fds = self._reply("netns")
         return fds[0]
 
+    @property
+    def nowhere(self) -> tuple[str, ...]:
+        """See ``start._nowhere``."""
+        found: tuple[str, ...] = self._plan["nowhere"]
+        return found
+
     def ready(self) -> None:
         """Everything is set up but the program does not run yet. Raises what stood in the way."""
         reply, _fds = self._reply("ready")

@@ -50,6 +50,10 @@ def repair(ctx: Context) -> None:
     for container_id in alive | seen:
         if not monitor_pid(ctx, container_id):
             settle_leftover(ctx, container_id)
+    if (ctx.paths.run / "rewiring").exists():
+        from runtime.containers.rewire import finish_dead
+
+        finish_dead(ctx)
     if ctx.db.row("SELECT 1 FROM container WHERE internal = 1 LIMIT 1"):
         remove_dead_builds(ctx)
 

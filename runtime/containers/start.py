@@ -137,6 +137,8 @@ def _running(ctx: Context, container: Container, launch: Launch, attach: bool) -
             known = {"name": container.name, "image": container.config.image}
             if attach:
                 tx.event("container", "attach", container.id, **known)
+            for network_id, name, driver in (launch.nowhere,) if launch.nowhere else ():
+                tx.event("network", "connect", network_id, container=container.id, name=name, type=driver)
             for mount in container.config.mounts:
                 if mount.type is MountType.VOLUME:
                     _mounted(tx, container.id, mount)
@@ -291,6 +293,7 @@ def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
         "connect": False,
         "ports": [],
         "names": [],
+        "nowhere": _nowhere(ctx, config),
         "settle": settle_command(ctx),
         "restart": (config.restart.name.value, config.restart.max_retries),
         "health": _health(config.healthcheck, document, program) if config.healthcheck else None,
@@ -299,6 +302,16 @@ def make_plan(ctx: Context, container: Container) -> dict[str, Any]:
         "volumes": str(ctx.paths.volumes),
         "log": _log(config, directory),
     }
+
+
+def _nowhere(ctx: Context, config: ContainerConfig) -> tuple[str, ...]:
+    """(id, name, driver) of the built-in network without a link: docker tells of it as of any other."""
+    if config.network_mode not in ("none", "host") or config.internal:
+        return ()
+    from runtime.network.list import get_network
+
+    network = get_network(ctx, config.network_mode)
+    return network.id, network.name, network.driver
 
 
 def _log(config: ContainerConfig, directory: Path) -> dict[str, Any]:

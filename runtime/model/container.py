@@ -136,12 +136,16 @@ class HealthCheck:
 
 @dataclass(frozen=True)
 class NetworkAttachment:
-    """A wish to be on ``network`` (a name or id); ``aliases`` are extra names there."""
+    """A wish to be on ``network`` (a name or id); ``aliases`` are extra names there. ``links`` are
+    "NAME:ALIAS": what NAME is there, this container alone calls ALIAS too. The default route leads through
+    the network with the highest ``gw_priority``."""
 
     network: str
     aliases: tuple[str, ...] = ()
     ipv4_address: str | None = None
     mac_address: str | None = None
+    links: tuple[str, ...] = ()
+    gw_priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,8 @@ class ContainerConfig:
 
     ``entrypoint`` + ``cmd`` is the argument vector. ``network_mode`` is "bridge" (the default
     network), "none", "host", "container:ID" or the name of a user's network; ``networks`` are the
-    attachments that follow from it (empty for none, host and container).
+    attachments that follow from it (empty for none, host and container). "" is a container that was on
+    none and has been disconnected from it.
     """
 
     image: str
@@ -249,6 +254,8 @@ class Endpoint:
     host_interface: str = ""
     interface: str = "eth0"
     aliases: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    gw_priority: int = 0
 
 
 @dataclass(frozen=True)

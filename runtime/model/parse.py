@@ -24,6 +24,7 @@ __all__ = [
     "parse_env",
     "parse_env_file",
     "parse_env_text",
+    "parse_link",
     "parse_mount",
     "parse_port",
     "parse_restart",
@@ -239,3 +240,17 @@ def parse_userns(mode: str) -> str:
         hint="host, remap, auto, auto:size=N or container:NAME",
         subject=mode,
     )
+
+
+# links
+
+
+def parse_link(text: str) -> str:
+    """ "NAME:ALIAS" of CONTAINER[:ALIAS]. Raises InvalidInput."""
+    name, _, alias = text.partition(":")
+    alias = alias or name
+    if not name or not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", alias, re.ASCII):
+        raise InvalidInput(
+            f"bad format for --link: {text!r}", hint="give CONTAINER or CONTAINER:ALIAS", subject=text
+        )
+    return f"{name}:{alias}"

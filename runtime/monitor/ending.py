@@ -20,7 +20,9 @@ def record_end(
     """False when the disk does not take it: whoever looks next finds the exit file and us gone."""
     try:
         record.exit_file(plan["dir"], code, oom_killed, finished)
-        record.exited(plan["db"], plan["id"], code, oom_killed, finished, manual, error, stopped)
+        record.exited(
+            plan["db"], plan["id"], code, oom_killed, finished, manual, error, stopped, plan["nowhere"]
+        )
     except Exception as problem:
         os.write(2, f"the end could not be written: {problem}\n".encode())
         return False

@@ -46,6 +46,11 @@ _DISCONNECTED = (
     " JOIN container ON container.id = endpoint.container_id"
     " WHERE endpoint.container_id = ? AND container.internal = 0"
 )
+_LEFT_NOWHERE = (
+    "INSERT INTO event (time, type, action, actor, attributes)"
+    " SELECT ?1, 'network', 'disconnect', ?2, json_object('container', ?5, 'name', ?3, 'type', ?4)"
+)
+"""From the built-in networks without a link, which have no row."""
 _UNMOUNTED = (
     "INSERT INTO event (time, type, action, actor, attributes)"
     " SELECT ?, 'volume', 'unmount', json_extract(mount.value, '$.source'), json_object("
@@ -153,6 +158,7 @@ def exited(
     manual: bool,
     error: str = "",
     stopped: bool = False,
+    nowhere: tuple[str, ...] = (),
 ) -> None:
     """The end of a container that will not be restarted: status, addresses and ports back, events."""
     events = _oom(oom_killed)
@@ -170,7 +176,8 @@ def exited(
     }
     now = time.time_ns()
     ended = ((_UNMOUNTED, (now, container_id)), (_DISCONNECTED, (now, container_id)))
-    update(database, container_id, changes, events, (*ended, *_release(container_id)))
+    told = ((_LEFT_NOWHERE, (now, *nowhere, container_id)),) if nowhere else ()
+    update(database, container_id, changes, events, (*ended, *told, *_release(container_id)))
 
 
 def restarting(

@@ -93,6 +93,20 @@ class Requests:
             monitor.plan["restart"] = fields["restart"]
         self._ok(client, warnings=warnings)
 
+    def op_netns(self, client: Client, fields: Request) -> None:
+        """A descriptor of the container's own network namespace comes with the reply."""
+        monitor = self._monitor
+        if monitor.netns < 0:
+            raise OSError("it has no network namespace of its own")
+        monitor.clients.reply(client, {"ok": True}, [monitor.netns])
+
+    def op_network(self, client: Client, fields: Request) -> None:
+        """What it is connected to has changed, see :mod:`runtime.monitor.rewired`."""
+        from runtime.monitor import rewired
+
+        rewired.follow(self._monitor, fields)
+        self._ok(client)
+
     def op_attach(self, client: Client, fields: Request) -> None:
         client.stdin = bool(fields["stdin"])
         self._ok(client, tty=self._monitor.plan["tty"])

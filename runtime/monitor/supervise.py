@@ -237,7 +237,7 @@ class Monitor:
                     self.netns = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
                     if fds:
                         self.names = (fds[0], fds[1])
-                        self._watch_names()
+                        self.watch_names()
                     if self.plan["connect"]:
                         self._tell_starter({"op": "netns"}, [self.netns])
             elif kind == b"T":
@@ -413,7 +413,7 @@ class Monitor:
             if pid == self.names_pid:
                 # It ends by itself when nobody asks; one that fails is not started in a hurry again.
                 self.names_pid = 0
-                self.loop.after("names", 0.0 if code == 0 else 1.0, self._watch_names)
+                self.loop.after("names", 0.0 if code == 0 else 1.0, self.watch_names)
                 continue
             if self.streams.log is not None and self.streams.log.reaped(pid):
                 continue
@@ -513,7 +513,7 @@ class Monitor:
         if not group.startswith(ours + "/"):
             self.cgroup.remove_made_parents(group)
 
-    def _watch_names(self) -> None:
+    def watch_names(self) -> None:
         for fd in self.names or ():
             self.loop.watch(fd, READ, self._answer_names)
 

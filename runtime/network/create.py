@@ -64,7 +64,7 @@ def create(
             )
             rows.insert(tx, network)
             network = bridges.ensure_link(tx, ctx, network, fresh=True)
-            tx.event("network", "create", network.id, name=name, driver="bridge")
+            tx.event("network", "create", network.id, name=name, type="bridge")
     except sqlite3.IntegrityError as error:
         raise Conflict(f"network with name {name} already exists", subject=name) from error
     with bridges.translated(f"create network {name}"):

@@ -2,7 +2,8 @@
 
 ``start`` calls :func:`allocate` and :func:`allocate_ports` in one transaction, :func:`connect` when the
 network namespace exists, :func:`publish` when the container runs; :func:`release` gives all of it back.
-The links die with the namespace, in the kernel.
+The links die with the namespace, in the kernel. What changes while a container runs is in
+:mod:`runtime.network.plug`.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
     from runtime.context import Context
     from runtime.model.container import ContainerConfig, NetworkAttachment
     from runtime.model.network import Network
-    from runtime.store.database import Transaction
+    from runtime.store.database import Database, Transaction
 
 __all__ = [
-    "allocate", "allocate_ports", "connect", "disconnect", "has_names", "publish", "release", "unpublish",
-    "upstreams",
+    "allocate", "allocate_ports", "check_address", "connect", "disconnect", "gateway_of", "has_names",
+    "lease", "publish", "release", "unpublish", "upstreams", "veth_of",
 ]  # fmt: skip
 
 ANY = ("0.0.0.0", "")
@@ -47,40 +48,60 @@ def allocate(
     making a bridge that is missing. Raises NotFound (network), Conflict (address), InvalidInput,
     Unavailable (no address or subnet left), Denied."""
     endpoints: list[Endpoint] = []
-    seen: set[str] = set()
     for attachment in attachments:
-        network = bridges.ensure_link(tx, ctx, bridges.resolve(tx, ctx, attachment.network))
-        if network.id in seen:
-            continue
-        seen.add(network.id)
-        address = _address(tx, network, attachment.ipv4_address)
-        endpoint = Endpoint(
-            network_id=network.id,
-            network_name=network.name,
-            ipv4_address=address,
-            prefix_length=pools.parse_subnet(network.subnet)[1],
-            gateway=network.gateway,
-            mac_address=attachment.mac_address or pools.mac_of(address),
-            host_interface=f"{bridges.prefix(ctx)}v{os.urandom(3).hex()}",
-            interface=f"eth{len(endpoints)}",
-            aliases=attachment.aliases,
-        )
-        tx.execute(
-            "INSERT INTO endpoint (container_id, network_id, ipv4, mac, host_interface, interface, aliases)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                container_id,
-                network.id,
-                address,
-                endpoint.mac_address,
-                endpoint.host_interface,
-                endpoint.interface,
-                json.dumps(endpoint.aliases),
-            ),
-        )
-        tx.event("network", "connect", network.id, container=container_id, name=network.name)
-        endpoints.append(endpoint)
+        network = bridges.resolve(tx, ctx, attachment.network)
+        if all(network.id != endpoint.network_id for endpoint in endpoints):
+            endpoints.append(lease(tx, ctx, container_id, attachment, f"eth{len(endpoints)}"))
     return endpoints
+
+
+def lease(
+    tx: Transaction, ctx: Context, container_id: str, attachment: NetworkAttachment, interface: str
+) -> Endpoint:
+    """One address on one network. Raises as :func:`allocate`."""
+    network = bridges.ensure_link(tx, ctx, bridges.resolve(tx, ctx, attachment.network))
+    address = _address(tx, network, attachment.ipv4_address)
+    endpoint = Endpoint(
+        network_id=network.id,
+        network_name=network.name,
+        ipv4_address=address,
+        prefix_length=pools.parse_subnet(network.subnet)[1],
+        gateway=network.gateway,
+        mac_address=attachment.mac_address or pools.mac_of(address),
+        host_interface=f"{bridges.prefix(ctx)}v{os.urandom(3).hex()}",
+        interface=interface,
+        aliases=attachment.aliases,
+        links=attachment.links,
+        gw_priority=attachment.gw_priority,
+    )
+    tx.execute(
+        "INSERT INTO endpoint (container_id, network_id, ipv4, mac, host_interface, interface, aliases,"
+        " links, gw_priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            container_id,
+            network.id,
+            address,
+            endpoint.mac_address,
+            endpoint.host_interface,
+            endpoint.interface,
+            json.dumps(endpoint.aliases),
+            json.dumps(endpoint.links),
+            endpoint.gw_priority,
+        ),
+    )
+    tx.event("network", "connect", network.id, container=container_id, name=network.name, type=network.driver)
+    return endpoint
+
+
+def gateway_of(db: Database | Transaction, endpoints: Sequence[Endpoint]) -> Endpoint | None:
+    """The endpoint that leads outside: the default route is its gateway and published ports lead to it. The
+    highest priority, then the first network by name, as docker chooses; None on internal networks."""
+    outside = [
+        endpoint
+        for endpoint in endpoints
+        if (network := rows.get(db, endpoint.network_id)) is not None and not network.internal
+    ]
+    return min(outside, key=lambda e: (-e.gw_priority, e.network_name), default=None)
 
 
 def _address(tx: Transaction, network: Network, wanted: str | None) -> str:
@@ -94,10 +115,25 @@ def _address(tx: Transaction, network: Network, wanted: str | None) -> str:
                 subject=network.name,
             )
         return free
+    check_address(network, wanted)
+    if wanted in taken:
+        raise Conflict(f"address {wanted} is already in use on network {network.name}", subject=wanted)
+    return wanted
+
+
+def check_address(network: Network, wanted: str) -> None:
+    """That a container may ask for this address there. Raises InvalidInput."""
     if network.name == bridges.DEFAULT:
         raise InvalidInput(
             "user specified IP address is supported on user defined networks only",
             hint="tuidock network create --subnet ... NAME",
+            subject=wanted,
+        )
+    if bridges.SUBNET_FIXED not in network.options:
+        raise InvalidInput(
+            "user specified IP address is supported only when connecting to networks with user configured"
+            " subnets",
+            hint=f"make network {network.name} anew with --subnet",
             subject=wanted,
         )
     if not pools.overlaps((pools.address_value(wanted), 32), pools.parse_subnet(network.subnet)):
@@ -105,9 +141,6 @@ def _address(tx: Transaction, network: Network, wanted: str | None) -> str:
             f"invalid address {wanted}: it does not belong to network {network.name} ({network.subnet})",
             subject=wanted,
         )
-    if wanted in taken:
-        raise Conflict(f"address {wanted} is already in use on network {network.name}", subject=wanted)
-    return wanted
 
 
 def allocate_ports(
@@ -117,11 +150,11 @@ def allocate_ports(
     bindings: Sequence[PortBinding],
     endpoints: Sequence[Endpoint],
 ) -> list[PortBinding]:
-    """Record the bindings, with real host ports for those that asked for any. Ports lead to the first
-    endpoint that has a way outside; without one nothing is published, as docker does it. Raises Conflict
+    """Record the bindings, with real host ports for those that asked for any. Ports lead to the endpoint
+    that leads outside; without one nothing is published, as docker does it. Raises Conflict
     when another container or a program of the machine has the port, InvalidInput for a foreign address."""
-    address = _published_address(tx, endpoints)
-    if not bindings or address is None:
+    outside = gateway_of(tx, endpoints) if bindings else None
+    if outside is None:
         return []
     chosen: list[PortBinding] = []
     for wanted in bindings:
@@ -140,7 +173,7 @@ def allocate_ports(
                 binding.protocol,
                 container_id,
                 binding.container_port,
-                address,
+                outside.ipv4_address,
                 binding.group,
             ),
         )
@@ -156,14 +189,6 @@ def _check_host_ip(host_ip: str) -> None:
             subject=host_ip,
         )
     pools.address_value(host_ip)
-
-
-def _published_address(tx: Transaction, endpoints: Sequence[Endpoint]) -> str | None:
-    for endpoint in endpoints:
-        network = rows.get(tx, endpoint.network_id)
-        if network is not None and not network.internal:
-            return endpoint.ipv4_address
-    return None
 
 
 def _holders(tx: Transaction, port: int, protocol: str) -> list[tuple[str, str, str | None]]:
@@ -247,25 +272,13 @@ def _ephemeral(tx: Transaction, container_id: str, binding: PortBinding) -> Port
 
 def connect(ctx: Context, container_id: str, endpoints: Sequence[Endpoint], netns_fd: int) -> None:
     """Give the network namespace its links: a veth pair for each endpoint, addresses, the default route
-    through the first network that has a way outside, ``lo`` up. Raises Failed, Denied, Unavailable; what
-    was made dies with the namespace."""
+    (:func:`gateway_of`), ``lo`` up. Raises Failed, Denied, Unavailable; what was made dies with the
+    namespace."""
     with bridges.translated("connect the container's network"):
         firewall.settle(ctx)
-        known = {endpoint.network_id: rows.get(ctx.db, endpoint.network_id) for endpoint in endpoints}
-        veths: list[links.Veth] = []
-        gateway: tuple[str, str] | None = None
-        for endpoint in endpoints:
-            network = known[endpoint.network_id]
-            if network is None or not links.exists(network.bridge):
-                raise Unavailable(f"network {endpoint.network_name} has gone", subject=endpoint.network_name)
-            mtu = links.mtu_of(network.bridge)
-            veths.append(
-                links.Veth(
-                    endpoint.host_interface, network.bridge, endpoint.interface, endpoint.mac_address, mtu
-                )
-            )
-            if gateway is None and not network.internal:
-                gateway = (endpoint.interface, endpoint.gateway)
+        veths = [veth_of(ctx.db, endpoint) for endpoint in endpoints]
+        outside = gateway_of(ctx.db, endpoints)
+        gateway = (outside.interface, outside.gateway) if outside is not None else None
         with links.open_here() as here:
             links.create_veths(here, netns_fd, veths)
         addresses = [(e.interface, e.ipv4_address, e.prefix_length) for e in endpoints]
@@ -274,6 +287,15 @@ def connect(ctx: Context, container_id: str, endpoints: Sequence[Endpoint], netn
         if has_names(endpoints):
             with links.open_in(netns_fd, nftables.NETLINK_NETFILTER) as inside:
                 nftables.replace(inside, firewall.names_plan())
+
+
+def veth_of(db: Database | Transaction, endpoint: Endpoint) -> links.Veth:
+    """Raises Unavailable when the network's bridge is not there."""
+    network = rows.get(db, endpoint.network_id)
+    if network is None or not links.exists(network.bridge):
+        raise Unavailable(f"network {endpoint.network_name} has gone", subject=endpoint.network_name)
+    mtu = links.mtu_of(network.bridge)
+    return links.Veth(endpoint.host_interface, network.bridge, endpoint.interface, endpoint.mac_address, mtu)
 
 
 def has_names(endpoints: Sequence[Endpoint]) -> bool:
@@ -323,11 +345,11 @@ def unpublish(ctx: Context, container_id: str) -> None:
 
 def release(tx: Transaction, ctx: Context, container_id: str) -> None:
     """Give leases and ports back. The firewall follows with the next :func:`firewall.settle`."""
-    for network_id, name in tx.rows(
-        "SELECT network_id, network.name FROM endpoint JOIN network ON network.id = network_id"
+    for network_id, name, driver in tx.rows(
+        "SELECT network_id, network.name, driver FROM endpoint JOIN network ON network.id = network_id"
         " WHERE container_id = ?",
         (container_id,),
     ):
-        tx.event("network", "disconnect", network_id, container=container_id, name=name)
+        tx.event("network", "disconnect", network_id, container=container_id, name=name, type=driver)
     tx.execute("DELETE FROM endpoint WHERE container_id = ?", (container_id,))
     tx.execute("DELETE FROM port WHERE container_id = ?", (container_id,))

@@ -6,6 +6,7 @@ given: the machine's, or one opened inside a container's namespace by :func:`ope
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -26,13 +27,14 @@ from runtime.network.netlink import (
 
 __all__ = [
     "Link", "Route", "Veth", "configure", "create_bridge", "create_veths", "default_mtu", "delete", "exists",
-    "links", "open_here", "open_in", "routes",
+    "links", "open_here", "open_in", "routes", "set_default_route",
 ]  # fmt: skip
 
 NETLINK_ROUTE = 0
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR = 20
-RTM_NEWROUTE, RTM_GETROUTE = 24, 26
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+NLM_F_REPLACE = 0x100
 IFF_UP = 1
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 28
 IFLA_AF_SPEC, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE = 26, 8, 1
@@ -133,12 +135,12 @@ def _new_address(index: int, address: str, prefix_length: int) -> Message:
     return RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, payload
 
 
-def _default_route(index: int, gateway: str) -> Message:
+def _default_route(index: int, gateway: str, how: int = NLM_F_EXCL) -> Message:
     payload = _RTMSG.pack(
         socket.AF_INET, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, RT_SCOPE_UNIVERSE, RTN_UNICAST, 0
     )
     payload += attribute(RTA_OIF, _u32(index)) + attribute(RTA_GATEWAY, socket.inet_aton(gateway))
-    return RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, payload
+    return RTM_NEWROUTE, NLM_F_CREATE | how, payload
 
 
 def create_bridge(
@@ -212,6 +214,17 @@ def configure(
     if gateway is not None:
         messages.append(_default_route(index[gateway[0]], gateway[1]))
     netlink.request(messages, f"configure {', '.join(index)}")
+
+
+def set_default_route(netlink: Netlink, gateway: tuple[str, str] | None) -> None:
+    """Inside a namespace: the default route (link's name, gateway) in place of another; None: there is none.
+    Raises NetlinkError."""
+    if gateway is not None:
+        message = _default_route(_index(netlink, gateway[0]), gateway[1], NLM_F_REPLACE)
+        netlink.request([message], "set the default route")
+        return
+    payload = _RTMSG.pack(socket.AF_INET, 0, 0, 0, RT_TABLE_MAIN, 0, RT_SCOPE_UNIVERSE, RTN_UNICAST, 0)
+    netlink.request([(RTM_DELROUTE, 0, payload)], "remove the default route", ignore=(errno.ESRCH,))
 
 
 def _index(netlink: Netlink, name: str) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from runtime.store.database import Database
 
-__all__ = ["TTL", "Question", "Resolver", "failure", "lookup", "networks_of", "parse", "reverse"]
+__all__ = ["TTL", "Question", "Resolver", "failure", "links_of", "lookup", "networks_of", "parse", "reverse"]
 
 TTL = 600
 """Seconds, docker's."""
@@ -139,16 +139,42 @@ def networks_of(db: Database, container_id: str) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in rows]
 
 
+def links_of(db: Database, container_id: str) -> list[tuple[str, str, str, str]]:
+    """(network id, network's name, alias, the name that it stands for) of what ``--link`` gave."""
+    rows = db.rows(
+        "SELECT network.id, network.name, json_each.value FROM endpoint"
+        " JOIN network ON network.id = network_id, json_each(endpoint.links)"
+        " WHERE container_id = ? ORDER BY interface",
+        (container_id,),
+    )
+    found = []
+    for network_id, network_name, text in rows:
+        name, _, alias = text.partition(":")
+        found.append((network_id, network_name, (alias or name).lower(), name))
+    return found
+
+
 _MATCHES = (
     "(lower(container.name) = ? OR substr(container_id, 1, 12) = ?"
     " OR EXISTS (SELECT 1 FROM json_each(endpoint.aliases) WHERE lower(json_each.value) = ?))"
 )
 
 
-def lookup(db: Database, networks: Sequence[tuple[str, str]], name: str) -> list[str]:
+def lookup(
+    db: Database,
+    networks: Sequence[tuple[str, str]],
+    name: str,
+    links: Sequence[tuple[str, str, str, str]] = (),
+) -> list[str]:
     """Addresses of the containers called ``name`` (name, alias or short id; "name.network" too) on the
-    networks (id, name), those of the first network that knows it."""
+    networks (id, name), those of the first network that knows it. The asker's own ``links``
+    (:func:`links_of`) come first."""
     name = name.lower()
+    for network_id, network_name, alias, target in links:
+        if name in (alias, f"{alias}.{network_name.lower()}"):
+            found = lookup(db, [(network_id, network_name)], target)
+            if found:
+                return found
     for network_id, network_name in networks:
         for wanted in (name, name.removesuffix(f".{network_name.lower()}")):
             rows = db.rows(

@@ -67,7 +67,7 @@ def _referred_to(tx: Transaction) -> set[str]:
 
 def _forget(tx: Transaction, network: Network) -> None:
     rows.delete(tx, network.id)
-    tx.event("network", "destroy", network.id, name=network.name, driver=network.driver)
+    tx.event("network", "destroy", network.id, name=network.name, type=network.driver)
 
 
 def _unlink(ctx: Context, networks: list[Network]) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EMBEDDED", "HOST_GATEWAY", "ResolverSettings", "hostname_file", "hosts_file", "nameservers_of_machine",
-    "parse", "resolv_conf", "upstreams",
+    "own_names", "parse", "resolv_conf", "upstreams",
 ]  # fmt: skip
 
 EMBEDDED = "127.0.0.11"
@@ -155,9 +155,14 @@ def hosts_file(
                 )
             address = gateway
         lines.append(f"{address.strip('[]')}\t{name}")
-    own = f"{hostname}.{domainname} {hostname}" if domainname else hostname
+    own = own_names(hostname, domainname)
     lines += [f"{endpoint.ipv4_address}\t{own}" for endpoint in endpoints]
     return "\n".join(lines) + "\n"
+
+
+def own_names(hostname: str, domainname: str) -> str:
+    """What stands behind the container's own addresses in its hosts file."""
+    return f"{hostname}.{domainname} {hostname}" if domainname else hostname
 
 
 def hostname_file(hostname: str) -> str:

@@ -97,7 +97,8 @@ class _Server:
         self._free = threading.BoundedSemaphore(4 * WORKERS)
 
     def _find(self, name: str) -> list[str]:
-        return names.lookup(self._db, names.networks_of(self._db, self._container_id), name)
+        networks = names.networks_of(self._db, self._container_id)
+        return names.lookup(self._db, networks, name, names.links_of(self._db, self._container_id))
 
     def _find_name(self, address: str) -> str:
         return names.reverse(self._db, names.networks_of(self._db, self._container_id), address)

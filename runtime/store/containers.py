@@ -112,7 +112,7 @@ def _load(
     endpoints: dict[str, list[Endpoint]] = defaultdict(list)
     for row in db.rows(
         "SELECT container_id, network_id, name, ipv4, subnet, gateway, mac, host_interface, interface,"
-        " aliases"
+        " aliases, links, gw_priority"
         f" FROM endpoint JOIN network ON network.id = network_id{where} ORDER BY interface",
         parameters,
     ):
@@ -127,6 +127,8 @@ def _load(
                 host_interface=row[7],
                 interface=row[8],
                 aliases=tuple(json.loads(row[9])),
+                links=tuple(json.loads(row[10])),
+                gw_priority=row[11],
             )
         )
     ports: dict[str, list[PortBinding]] = defaultdict(list)

@@ -48,7 +48,7 @@ class Transaction:
         found: Row | None = self._connection.execute(sql, parameters).fetchone()
         return found
 
-    def event(self, type: str, action: str, actor: str, **attributes: str) -> None:
+    def event(self, type: str, action: str, actor: str, /, **attributes: str) -> None:
         """Tell everybody who watches; docker's types and actions. A container's labels come along."""
         import json
 

@@ -134,4 +134,8 @@ MIGRATIONS: tuple[str, ...] = (
     """
     ALTER TABLE layer_source ADD COLUMN pending INTEGER NOT NULL DEFAULT 0;  -- its image is not here yet
     """,
+    """
+    ALTER TABLE endpoint ADD COLUMN links TEXT NOT NULL DEFAULT '[]';  -- "NAME:ALIAS", for this container
+    ALTER TABLE endpoint ADD COLUMN gw_priority INTEGER NOT NULL DEFAULT 0;
+    """,
 )

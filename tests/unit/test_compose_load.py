@@ -320,9 +320,14 @@ def test_build_secrets(tmp_path: Path) -> None:
 
 
 def test_links_give_names(tmp_path: Path) -> None:
-    text = "services:\n  web: {image: a, links: ['db:database', db]}\n  db: {image: a}\n"
+    text = (
+        "services:\n  web: {image: a, links: ['db:database', db], external_links: [old, 'far:near']}\n"
+        "  db: {image: a}\n"
+    )
     services = project(tmp_path, text).services
-    assert services["db"].config.networks[0].aliases == ("db", "database")
+    assert services["web"].config.networks[0].links == ("db:database", "old:old", "far:near")
+    assert services["db"].config.networks[0].aliases == ("db",)
+    assert services["db"].config.networks[0].links == ()
     assert services["web"].depends_on == (Dependency("db"),)
 
 

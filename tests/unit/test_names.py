@@ -134,7 +134,8 @@ def db(tmp_path: Path) -> Database:
         ):
             tx.execute("INSERT OR IGNORE INTO container VALUES (?, ?, '', 0, '{}', '[]', 'running', '{}', 0)",
                        (identity, name))  # fmt: skip
-            tx.execute("INSERT INTO endpoint VALUES (?, ?, ?, '', '', 'eth0', ?)",
+            tx.execute("INSERT INTO endpoint (container_id, network_id, ipv4, mac, host_interface, interface,"
+                       " aliases) VALUES (?, ?, ?, '', '', 'eth0', ?)",
                        (identity, f"n-{network}", address, aliases))  # fmt: skip
     return made
 
@@ -169,3 +170,22 @@ def test_reverse_lookup(db: Database) -> None:
     mine = names.networks_of(db, "e" * 64)
     assert names.reverse(db, mine, "10.1.0.2") == "db.red"
     assert names.reverse(db, mine, "172.17.0.2") == ""
+
+
+def test_a_link_is_a_name_of_its_own(db: Database) -> None:
+    me = "e" * 64
+    with db.write() as tx:
+        tx.execute(
+            "UPDATE endpoint SET links = ? WHERE container_id = ? AND network_id = 'n-blue'",
+            ('["demo-web-2:Peer", "nobody:web"]', me),
+        )
+    mine, links = names.networks_of(db, me), names.links_of(db, me)
+    assert names.links_of(db, "a" * 64) == []
+    for name, expected in (
+        ("peer", ["10.0.0.3"]),
+        ("PEER.blue", ["10.0.0.3"]),
+        ("peer.red", []),
+        ("web", ["10.0.0.2", "10.0.0.3"]),  # what it stands for is nobody: the network's own name
+    ):
+        assert names.lookup(db, mine, name, links) == expected, name
+    assert names.lookup(db, mine, "peer") == []

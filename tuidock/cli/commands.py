@@ -115,7 +115,9 @@ BUILDER: Modules = {
 }
 
 NETWORK: Modules = {
+    "connect": (f"{_HERE}.network_connect", "Connect a container to a network"),
     "create": (f"{_HERE}.network_create", "Create a network"),
+    "disconnect": (f"{_HERE}.network_disconnect", "Disconnect a container from a network"),
     "inspect": (f"{_HERE}.inspect:network_command", "Display detailed information on one or more networks"),
     "ls": (f"{_HERE}.network_ls", "List networks"),
     "prune": (f"{_HERE}.network_prune", "Remove all unused networks"),

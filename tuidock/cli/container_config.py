@@ -82,7 +82,7 @@ def build(image: str, command: Sequence[str], options: Options) -> ContainerConf
         device_cgroup_rules=_many(options, "device_cgroup_rule"),
         annotations=parse_pairs("--annotation", _many(options, "annotation")),
         volumes_from=_many(options, "volumes_from"),
-        links=_many(options, "link"),
+        links=() if networks and networks[0].links else _many(options, "link"),
         cgroupns_mode=_text(options, "cgroupns") or "",
         userns_mode=parse.parse_userns(_text(options, "userns") or ""),
         pid_mode=_mode(options, "pid", ("host", "private")),
@@ -339,12 +339,12 @@ def _networks(options: Options) -> tuple[str, tuple[NetworkAttachment, ...]]:
                     name = value
                 elif key == "alias":
                     aliases.append(value)
-                elif key in ("ip", "mac-address"):
+                elif key in ("ip", "mac-address", "gw-priority"):
                     fields[key] = value
                 else:
                     raise InvalidInput(
                         f"invalid field {key!r} in --network {text!r}",
-                        hint="name=, alias=, ip=, mac-address=",
+                        hint="name=, alias=, ip=, mac-address=, gw-priority=",
                     )
         if not name:
             raise InvalidInput(
@@ -372,6 +372,8 @@ def _networks(options: Options) -> tuple[str, tuple[NetworkAttachment, ...]]:
     if special or (mode == "bridge" and len(wanted) <= 1 and not mac and not any(f for _, f, _ in wanted)):
         return mode, ()
     wanted = wanted or [("bridge", {}, [])]
+    # On a user's network a link is a name for the resolver, on the default one lines in the hosts file.
+    links = tuple(parse.parse_link(text) for text in _many(options, "link")) if mode != "bridge" else ()
     if address is not None:
         _addresses("--ip", (address,))
     attachments = []
@@ -383,9 +385,17 @@ def _networks(options: Options) -> tuple[str, tuple[NetworkAttachment, ...]]:
                 aliases=(*own, *(aliases if first else ())),
                 ipv4_address=fields.get("ip") or (address if first else None),
                 mac_address=fields.get("mac-address") or (mac if first else None),
+                links=links if first else (),
+                gw_priority=_priority(fields.get("gw-priority", "0")),
             )
         )
     return mode, tuple(attachments)
+
+
+def _priority(text: str) -> int:
+    if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) < 11):
+        raise InvalidInput(f"invalid gw-priority {text!r}", hint="give a whole number", subject=text)
+    return int(text)
 
 
 def _health(options: Options) -> HealthCheck | None:
