@@ -36,31 +36,63 @@ def create(
     preserve_fds: int = 0,
     warn: Warn = lambda text: None,
 ) -> Record:
-    """The container's process exists and waits. On failure nothing is left. ``console`` is a connected socket
-    in ``console_socket``'s place. Raises EngineError."""
+    """The container's process exists and waits. On failure nothing is left; what a killed ``create`` leaves
+    is found by :func:`settle`. ``console`` is a connected socket in ``console_socket``'s place. Raises
+    EngineError."""
     bundle = bundle.absolute()
     config = document.load(bundle)
     planned = plan.make_plan(config, bundle, container_id)
     forking.check_console(planned["tty"], console_socket, console)
     shown = {key: value for key, value in planned.items() if key in ("cgroup", "rootfs", "namespaces")}
     fields = {
-        "pid": 0, "start_time": 0, "bundle": str(bundle), "config": config, "plan": shown,
+        "creating": True, "pid": 0, "start_time": 0, "bundle": str(bundle), "config": config, "plan": shown,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }  # fmt: skip
-    record = state.reserve(root, container_id, fields)
-    try:
-        with record.locked():
+    settle(root, container_id, warn)
+    with state.reserved(root, container_id, fields) as (record, lock):
+        try:
             _make_group(record, planned, warn)
             streams = process.Streams(forking.connect_console(console_socket, console), preserve_fds)
-            _fork_and_hear(record, planned, streams, warn)
+            _fork_and_hear(record, planned, streams, lock, warn)
             if pid_file is not None:
                 forking.write_pid_file(pid_file, record.pid)
-    except BaseException as error:
-        _take_away(record, warn)
-        if isinstance(error, OSError):
-            raise Failed(str(error)) from error
-        raise
+            del record.fields["creating"]
+            record.save()
+        except BaseException as error:
+            _take_away(record, warn)
+            if isinstance(error, OSError):
+                raise Failed(str(error)) from error
+            raise
     return record
+
+
+def settle(root: Path, container_id: str, warn: Warn = lambda text: None) -> None:
+    """Take away what a ``create`` that was killed has left: a record that says ``creating``, or none yet, in
+    a directory that nobody has locked. Every verb does this first for the container that it is about."""
+    with state.unowned(root, container_id) as record:
+        if record is None:
+            return
+        try:
+            if record.fields:
+                _take_away(record, warn)
+            else:
+                record.remove_unsaved()
+        except OSError as error:
+            warn(f"container {container_id} was half created and cannot be taken away: {error}")
+
+
+def find(root: Path, container_id: str, warn: Warn = lambda text: None) -> Record:
+    """What a verb works on. Raises NotFound."""
+    state.check_id(container_id)
+    settle(root, container_id, warn)
+    return state.open_record(root, container_id)
+
+
+def find_all(root: Path, warn: Warn = lambda text: None) -> list[Record]:
+    """All containers of a root, by id."""
+    for name in state.names(root):
+        settle(root, name, warn)
+    return state.containers(root)
 
 
 def _make_group(record: Record, planned: dict[str, Any], warn: Warn) -> None:
@@ -73,7 +105,9 @@ def _make_group(record: Record, planned: dict[str, Any], warn: Warn) -> None:
         warn(warning)
 
 
-def _fork_and_hear(record: Record, planned: dict[str, Any], streams: process.Streams, warn: Warn) -> None:
+def _fork_and_hear(
+    record: Record, planned: dict[str, Any], streams: process.Streams, lock: int, warn: Warn
+) -> None:
     waiting = _waiting_place(record.directory)
     capabilities.last_cap()  # read from /proc now, not from the container's
     base = record.document("creating", 0)
@@ -82,6 +116,7 @@ def _fork_and_hear(record: Record, planned: dict[str, Any], streams: process.Str
     founded = _found(planned)
 
     def child(sync: forking.Sync) -> None:
+        os.close(lock)  # or it would be held for as long as the process waits (flock(2))
         process.set_up_and_wait(planned, sync, streams, waiting, base, founded)
 
     pid, sync = forking.fork_into(pidns, child)

@@ -173,13 +173,13 @@ def execute(
 ) -> None:
     """Execute another process in a container."""
     from runtime.errors import InvalidInput
-    from runtime.oci import document, lifecycle, state
+    from runtime.oci import document, lifecycle
     from runtime.oci import execute as executing
     from tuidock.cli.oci_console import Console
 
     invocation.own_errors = _EXEC_ERROR
     _check(False, preserve_fds)
-    record = state.open_record(invocation.runtime.root, container_id)
+    record = lifecycle.find(invocation.runtime.root, container_id, invocation.runtime.warn)
     if process_file:
         wanted = document.read_object(Path(process_file))
         if tty:

@@ -6,11 +6,14 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tuidock.cli.command import Invocation, declare, pass_invocation
+
+if TYPE_CHECKING:
+    from runtime.oci.state import Record
 
 __all__ = [
     "delete",
@@ -29,6 +32,12 @@ __all__ = [
 _FORMAT = click.option("-f", "--format", "form", type=click.Choice(["table", "json"]), default="table")
 
 
+def _find(invocation: Invocation, container_id: str) -> Record:
+    from runtime.oci import lifecycle
+
+    return lifecycle.find(invocation.runtime.root, container_id, invocation.runtime.warn)
+
+
 def _show(found: object) -> None:
     click.echo(json.dumps(found, indent=2))
 
@@ -39,9 +48,8 @@ def _show(found: object) -> None:
 def start(invocation: Invocation, container_id: str) -> None:
     """Let a created container's program run."""
     from runtime.oci import lifecycle
-    from runtime.oci.state import open_record
 
-    lifecycle.start(open_record(invocation.runtime.root, container_id))
+    lifecycle.start(_find(invocation, container_id))
 
 
 @declare("state", usage="CONTAINER-ID", examples=["tuidock oci state web"])
@@ -49,9 +57,8 @@ def start(invocation: Invocation, container_id: str) -> None:
 @pass_invocation
 def state(invocation: Invocation, container_id: str) -> None:
     """Show a container's state, as JSON."""
-    from runtime.oci.state import open_record
 
-    _show(open_record(invocation.runtime.root, container_id).document())
+    _show(_find(invocation, container_id).document())
 
 
 @declare("kill", usage="[OPTIONS] CONTAINER-ID [SIGNAL]", examples=["tuidock oci kill web KILL"])
@@ -63,10 +70,9 @@ def kill(invocation: Invocation, everything: bool, container_id: str, signal_nam
     """Send a signal to a container's process (default: SIGTERM)."""
     from runtime.model.parse import parse_signal
     from runtime.oci import lifecycle
-    from runtime.oci.state import open_record
 
     number = parse_signal(signal_name)
-    lifecycle.kill(open_record(invocation.runtime.root, container_id), number, everything=everything)
+    lifecycle.kill(_find(invocation, container_id), number, everything=everything)
 
 
 @declare("delete", usage="[OPTIONS] CONTAINER-ID", examples=["tuidock oci delete --force web"])
@@ -77,10 +83,9 @@ def delete(invocation: Invocation, force: bool, container_id: str) -> None:
     """Delete what is held by a container that has stopped."""
     from runtime.errors import NotFound
     from runtime.oci import lifecycle
-    from runtime.oci.state import open_record
 
     try:
-        record = open_record(invocation.runtime.root, container_id)
+        record = _find(invocation, container_id)
     except NotFound:
         if force:
             return
@@ -94,9 +99,8 @@ def delete(invocation: Invocation, force: bool, container_id: str) -> None:
 def pause(invocation: Invocation, container_id: str) -> None:
     """Suspend all processes of a container."""
     from runtime.oci import lifecycle
-    from runtime.oci.state import open_record
 
-    lifecycle.pause(open_record(invocation.runtime.root, container_id))
+    lifecycle.pause(_find(invocation, container_id))
 
 
 @declare("resume", usage="CONTAINER-ID", examples=["tuidock oci resume web"])
@@ -105,9 +109,8 @@ def pause(invocation: Invocation, container_id: str) -> None:
 def resume(invocation: Invocation, container_id: str) -> None:
     """Resume all processes of a container that is paused."""
     from runtime.oci import lifecycle
-    from runtime.oci.state import open_record
 
-    lifecycle.resume(open_record(invocation.runtime.root, container_id))
+    lifecycle.resume(_find(invocation, container_id))
 
 
 @declare("list", usage="[OPTIONS]", examples=["tuidock oci list --format json"])
@@ -116,9 +119,11 @@ def resume(invocation: Invocation, container_id: str) -> None:
 @pass_invocation
 def list_command(invocation: Invocation, form: str, quiet: bool) -> None:
     """List the containers of this root."""
-    from runtime.oci.state import containers
+    from runtime.oci import lifecycle
 
-    found = [record.document() for record in containers(invocation.runtime.root)]
+    found = [
+        record.document() for record in lifecycle.find_all(invocation.runtime.root, invocation.runtime.warn)
+    ]
     if quiet:
         sys.stdout.write("".join(f"{item['id']}\n" for item in found))
     elif form == "json":
@@ -146,9 +151,8 @@ def _table(rows: Sequence[tuple[str, ...]]) -> None:
 def ps(invocation: Invocation, form: str, container_id: str) -> None:
     """Show the processes of a container."""
     from runtime.oci.processes import processes
-    from runtime.oci.state import open_record
 
-    found = processes(open_record(invocation.runtime.root, container_id))
+    found = processes(_find(invocation, container_id))
     if form == "json":
         click.echo(json.dumps([item.pid for item in found]))
     else:
@@ -176,9 +180,8 @@ def update(invocation: Invocation, /, resources: str | None, container_id: str, 
     """Change the limits of a container."""
     from runtime.errors import InvalidInput
     from runtime.oci import document, lifecycle
-    from runtime.oci.state import open_record
 
-    record = open_record(invocation.runtime.root, container_id)
+    record = _find(invocation, container_id)
     if resources:
         wanted = document.read_object(Path("/dev/stdin" if resources == "-" else resources))
     else:
