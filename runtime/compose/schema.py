@@ -61,6 +61,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "volume_bind": ("propagation", "create_host_path", "selinux", "recursive"),
     "volume_volume": ("nocopy", "subpath", "labels"),
     "volume_tmpfs": ("size", "mode"),
+    "volume_image": ("subpath",),
     "file_reference": ("source", "target", "uid", "gid", "mode"),
     "env_file": ("path", "required", "format"),
     "extends": ("service", "file"),

@@ -187,7 +187,8 @@ def _env_file(item: Value, scope: Scope) -> dict[str, str]:
         return {}
     try:
         if form and form.choice("raw") == "raw":
-            return dict(line.split("=", 1) for line in parse_env_file(file, scope.variables))
+            found = parse_env_file(file, scope.variables)
+            return {name: value for name, equals, value in (s.partition("=") for s in found) if equals}
         return dotenv.read(file, scope.variables)
     except EngineError as error:
         raise path.wrong(error.message, hint=error.hint) from None

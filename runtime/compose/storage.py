@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -108,8 +109,8 @@ def _mount(at: Value, volumes: Mapping[str, VolumeSpec], warn: Warn) -> Mount:
     at.known_keys(SECTIONS["volume"])
     type_, target, source = at.get("type"), at.get("target"), at.get("source")
     if type_ is None:
-        raise at.wrong("a volume needs a type: bind, volume or tmpfs")
-    kind = MountType(type_.choice("bind", "volume", "tmpfs"))
+        raise at.wrong("a volume needs a type: bind, volume, tmpfs or image")
+    kind = MountType(type_.choice("bind", "volume", "tmpfs", "image"))
     if target is None:
         raise at.wrong("a volume needs a target")
     path = target.string()
@@ -126,8 +127,21 @@ def _mount(at: Value, volumes: Mapping[str, VolumeSpec], warn: Warn) -> Mount:
     if kind is MountType.VOLUME:
         return _volume_details(mount, source, details, volumes, warn)
     if source is None:
-        raise at.wrong("a bind mount needs a source")
+        raise at.wrong(f"{'an image' if kind is MountType.IMAGE else 'a bind'} mount needs a source")
+    if kind is MountType.IMAGE:
+        return _image_details(replace(mount, source=source.string(), read_only=True), details)
     return _bind_details(replace(mount, source=source.string()), source, details)
+
+
+def _image_details(mount: Mount, details: Value | None) -> Mount:
+    if details is None:
+        return mount
+    details.known_keys(SECTIONS["volume_image"])
+    at = details.get("subpath")
+    subpath = at.string() if at else ""
+    if at and (subpath.startswith("/") or ".." in subpath.split("/")):
+        raise at.wrong("must be a relative path without '..'")
+    return replace(mount, subpath=posixpath.normpath(subpath) if subpath else "")
 
 
 def _tmpfs_details(mount: Mount, details: Value | None) -> Mount:

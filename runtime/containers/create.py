@@ -184,7 +184,7 @@ def merge(config: ContainerConfig, image: ImageConfig) -> ContainerConfig:
         config,
         entrypoint=entrypoint,
         cmd=cmd,
-        env=env + config.env,
+        env=env + tuple(item for item in config.env if "=" in item),
         working_dir=config.working_dir or image.working_dir,
         user=config.user or image.user,
         labels={**image.labels, **config.labels},
@@ -309,6 +309,13 @@ def _mount(ctx: Context, mount: Mount) -> Mount:
                     subject=mount.source,
                 )
             source.mkdir(parents=True, exist_ok=True)
+    if mount.type is MountType.IMAGE:
+        from runtime.images.list import get_image
+
+        image = get_image(ctx, mount.source)
+        if not image.layers:
+            raise InvalidInput(f"image {mount.source} has no layer to mount", subject=mount.source)
+        return replace(mount, target=target, read_only=True, image_id=image.id)
     if mount.type is MountType.VOLUME and not mount.source:
         return replace(mount, target=target, source=os.urandom(32).hex())
     return replace(mount, target=target)

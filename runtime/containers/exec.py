@@ -12,7 +12,7 @@ from runtime.containers import seccomp, spec
 from runtime.containers.control import check_running, connect, read_reply, start_error
 from runtime.containers.session import ExecSession
 from runtime.context import Context
-from runtime.errors import Conflict, InvalidInput
+from runtime.errors import CommandNotRunnable, Conflict, InvalidInput
 from runtime.kernel import capabilities
 from runtime.model.container import Container, ContainerStatus
 from runtime.monitor import wire
@@ -49,8 +49,10 @@ def exec_(
     if not argv:
         raise InvalidInput("exec needs a command to run")
     if working_dir and not working_dir.startswith("/"):
-        raise InvalidInput(
-            f"the working directory {working_dir!r} must be an absolute path", subject=working_dir
+        raise CommandNotRunnable(
+            f"the working directory {working_dir!r} must be an absolute path",
+            hint=f"write -w /{working_dir}",
+            subject=working_dir,
         )
     document = json.loads((ctx.paths.container(container.id) / "config.json").read_text())
     process = document["process"]
@@ -65,7 +67,7 @@ def exec_(
     request = {
         "op": "exec",
         "argv": list(argv),
-        "env": [*merged, *extra],
+        "env": [*merged, *(item for item in extra if "=" in item)],
         "user": user or process["user"]["username"],
         "groups": list(process["user"]["additionalGroups"]),
         "cwd": working_dir or process["cwd"],

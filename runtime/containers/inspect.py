@@ -114,6 +114,8 @@ def _mount(ctx: Context, mount: Mount) -> dict[str, Any]:
         document["Driver"] = "local"
     else:
         document["Source"] = mount.source
+    if mount.type is MountType.IMAGE:
+        document["Name"] = mount.image_id
     document.update(
         {
             "Destination": mount.target,

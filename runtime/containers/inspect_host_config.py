@@ -96,7 +96,7 @@ def host_config(container: Container) -> dict[str, Any]:
 def _is_bind(mount: Mount) -> bool:
     """Given with ``-v``, as far as that can be known: anonymous volumes and tmpfs have no source."""
     anonymous = mount.type is MountType.VOLUME and len(mount.source) == 64
-    return mount.type is not MountType.TMPFS and not anonymous
+    return mount.type not in (MountType.TMPFS, MountType.IMAGE) and not anonymous
 
 
 def _bind(mount: Mount) -> str:
@@ -124,6 +124,9 @@ def _mount(mount: Mount) -> dict[str, Any]:
     document: dict[str, Any] = {"Type": mount.type.value, "Target": mount.target}
     if mount.read_only:
         document["ReadOnly"] = True
+    if mount.type is MountType.IMAGE:
+        document["Source"] = mount.source
+        document["ImageOptions"] = {"Subpath": mount.subpath} if mount.subpath else {}
     return document
 
 

@@ -54,7 +54,7 @@ def mount_plan(mounts: list[dict[str, Any]], ids: dict[str, Any] | None = None) 
                 propagation = _PROPAGATION[option]
             elif option == "idmap":
                 extra["idmap"] = True
-            elif option not in _IGNORED:
+            elif option not in _IGNORED and not (option.startswith("lowerdir=") and "lowerdirs" in extra):
                 data.append(_host_id(option, ids) if ids else option)
         out.append(
             {

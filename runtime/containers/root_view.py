@@ -16,7 +16,7 @@ from typing import cast
 
 from runtime.containers import plan as plans
 from runtime.containers.control import monitor_pid, turn
-from runtime.containers.spec import volume_mount
+from runtime.containers.spec import image_mount, volume_mount
 from runtime.containers.start import _mount_sources
 from runtime.context import Context
 from runtime.errors import Conflict, Failed
@@ -24,6 +24,7 @@ from runtime.kernel import filesystems, idmap, mounts, overlay, syscalls
 from runtime.kernel.detached import detached_tree
 from runtime.model.container import Container, ContainerStatus
 from runtime.model.ids import IdMap
+from runtime.model.volume import ImageTree
 from runtime.store import containers as store
 
 __all__ = ["Root", "acting_as_root", "container_root", "image_root"]
@@ -191,6 +192,8 @@ def _binds(ctx: Context, container: Container) -> list[dict[str, object]]:
         source = sources.get(mount.target)
         if isinstance(source, str):
             found.append(_bind(mount.target, source, read_only=mount.read_only))
+        elif isinstance(source, ImageTree):
+            found.append(image_mount(mount, source))
         elif source is not None and source.type != "tmpfs":
             found.append(volume_mount(mount, source))
     return found

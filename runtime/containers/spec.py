@@ -16,7 +16,7 @@ from runtime.errors import InvalidInput
 from runtime.model.container import ContainerConfig, Mount, MountType, Resources
 from runtime.model.devices import parse_device, parse_device_rule, parse_iops, parse_rate, parse_weight
 from runtime.model.mounts import IDMAP
-from runtime.model.volume import Filesystem
+from runtime.model.volume import Filesystem, ImageTree
 
 __all__ = [
     "capability_names", "device_nodes", "make_spec", "masked_paths", "readonly_paths", "resources_document",
@@ -30,7 +30,7 @@ def make_spec(
     container_id: str,
     rootfs: str,
     cgroups_path: str,
-    mount_sources: Mapping[str, str | Filesystem],
+    mount_sources: Mapping[str, str | Filesystem | ImageTree],
     files: dict[str, str],
     joins: dict[str, str],
 ) -> dict[str, Any]:
@@ -298,7 +298,10 @@ def _device_rules(config: ContainerConfig) -> list[dict[str, Any]]:
 
 
 def _mounts(
-    config: ContainerConfig, sources: Mapping[str, str | Filesystem], files: dict[str, str], shm_of: str
+    config: ContainerConfig,
+    sources: Mapping[str, str | Filesystem | ImageTree],
+    files: dict[str, str],
+    shm_of: str,
 ) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     targets = {mount.target for mount in config.mounts}
@@ -367,10 +370,12 @@ _NEUTRAL = frozenset(("async", "diratime", "norelatime", "nostrictatime", "suid"
 """What a tmpfs has anyway, and what takes a default back."""
 
 
-def _user_mount(mount: Mount, sources: Mapping[str, str | Filesystem]) -> dict[str, Any]:
+def _user_mount(mount: Mount, sources: Mapping[str, str | Filesystem | ImageTree]) -> dict[str, Any]:
     source = sources.get(mount.target)
     if isinstance(source, Filesystem):
         return volume_mount(mount, source)
+    if isinstance(source, ImageTree):
+        return image_mount(mount, source)
     if mount.type is MountType.TMPFS:
         undone = {"suid": "nosuid", "dev": "nodev", "exec": "noexec"}
         taken = {undone[option] for option in mount.options if option in undone}
@@ -397,6 +402,17 @@ def _user_mount(mount: Mount, sources: Mapping[str, str | Filesystem]) -> dict[s
     if mount.subpath:
         extra["subpath"] = mount.subpath
     return {**document, "extra": extra} if extra else document
+
+
+def image_mount(mount: Mount, tree: ImageTree) -> dict[str, Any]:
+    """An image's layers, read-only; the options are those of a runtime that does not know ``extra``."""
+    return {
+        "destination": mount.target,
+        "type": "overlay",
+        "source": "overlay",
+        "options": ["ro", f"lowerdir={':'.join(tree.lowerdirs)}"],
+        "extra": {"lowerdirs": list(tree.lowerdirs), "subpath": mount.subpath},
+    }
 
 
 def volume_mount(mount: Mount, source: Filesystem) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from runtime.model.container import (
     Mount,
     MountType,
 )
-from runtime.model.volume import Filesystem
+from runtime.model.volume import Filesystem, ImageTree
 from runtime.store import containers as store
 from runtime.store.database import Transaction
 
@@ -369,15 +369,21 @@ def _alive(ctx: Context, mode: str, name: str) -> Container:
     return other
 
 
-def _mount_sources(ctx: Context, container: Container) -> dict[str, str | Filesystem]:
+def _mount_sources(ctx: Context, container: Container) -> dict[str, str | Filesystem | ImageTree]:
     """Target to host directory, or to what a volume with driver options is made of; named volumes are filled
     from the image at their first use."""
-    sources: dict[str, str | Filesystem] = {}
+    sources: dict[str, str | Filesystem | ImageTree] = {}
     for mount in container.config.mounts:
         if mount.type is MountType.BIND:
             if not os.path.lexists(mount.source):
                 raise NotFound(f"bind source path does not exist: {mount.source}", subject=mount.source)
             sources[mount.target] = mount.source
+        elif mount.type is MountType.IMAGE:
+            from runtime.images.layer_index import layer_path
+            from runtime.images.list import get_image
+
+            layers = get_image(ctx, mount.image_id).layers
+            sources[mount.target] = ImageTree(tuple(str(layer_path(ctx, item)) for item in reversed(layers)))
         elif mount.type is MountType.VOLUME:
             from runtime.volumes import volumes
 

@@ -41,6 +41,11 @@ def save(
     with lease(ctx):
         wanted = _wanted(ctx, references)
         _Writer(ctx, target, progress, cancel).write(wanted)
+        if not ctx.db.read_only:
+            with ctx.db.write() as tx:
+                for image_id, names in wanted.items():
+                    told = names[0].familiar() if names else image_id
+                    tx.event("image", "save", image_id, name=told)
 
 
 def save_as(

@@ -8,9 +8,10 @@ A plan is a list of dicts that marshal can write::
 ``type`` "bind" copies the tree at ``source``; with MS_REC its submounts too, and MS_RDONLY then holds for all
 of them unless ``extra`` has ``"top_readonly_only": True``; ``"subpath"`` there is the part of the source that
 is wanted, ``"namespace"`` the path of a mount namespace that the source is looked up in, ``"idmap"`` the
-descriptor of a user namespace that owners are mapped with (:mod:`runtime.kernel.idmap`). ``type`` "cgroup"
-shows the container's own control groups, whatever the machine's version. Anything else is a file system type
-of the kernel.
+descriptor of a user namespace that owners are mapped with (:mod:`runtime.kernel.idmap`). ``"lowerdirs"`` in
+``extra`` are an image's layers, shown read-only, ``"subpath"`` a part of them. ``type`` "cgroup" shows the
+container's own control groups, whatever the machine's version. Anything else is a file system type of the
+kernel.
 
 Destinations are resolved in the root (:mod:`runtime.kernel.rootpath`). Those at or below /proc, /sys and /dev
 must not lead over symbolic links of the image: other programs trust what lies there (CVE-2019-19921,
@@ -26,7 +27,7 @@ import stat
 from runtime.kernel import cgroupfs, filesystems, rootpath, syscalls
 from runtime.kernel.devices import bind_console, create_devices
 from runtime.kernel.masks import mask_paths, readonly_paths, set_rootfs_readonly
-from runtime.kernel.overlay import mount_overlay
+from runtime.kernel.overlay import image_tree, mount_overlay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,7 +113,10 @@ def _mount(root_fd: int, item: PlannedMount, what: str) -> None:
         cgroupfs.mount_cgroups(root_fd, destination, flags, what)
         return
     directory = True
-    if kind == "bind":
+    if "lowerdirs" in item["extra"]:
+        kind, mount_fd = "bind", _image(item)
+        directory = stat.S_ISDIR(os.fstat(mount_fd).st_mode)
+    elif kind == "bind":
         taken = item["extra"].get("taken")
         mount_fd = taken if isinstance(taken, int) else _clone(item)
         directory = stat.S_ISDIR(os.fstat(mount_fd).st_mode)
@@ -136,6 +140,12 @@ def _mount(root_fd: int, item: PlannedMount, what: str) -> None:
             _verify(root_fd, destination, mount_fd, what)
     finally:
         os.close(mount_fd)
+
+
+def _image(item: PlannedMount) -> int:
+    layers = item["extra"]["lowerdirs"]
+    assert isinstance(layers, list)
+    return image_tree(layers, str(item["extra"]["subpath"]))
 
 
 def _clone(item: PlannedMount) -> int:
@@ -194,7 +204,7 @@ def take_shared(plan: Iterable[PlannedMount]) -> None:
 
 def _configure(mount_fd: int, item: PlannedMount) -> bool:
     """Attributes and propagation while nobody can see the mount; False when the kernel is too old for it."""
-    if item["type"] != "bind":
+    if item["type"] != "bind" and "lowerdirs" not in item["extra"]:
         return filesystems.set_attributes(mount_fd, 0, recursive=False, propagation=item["propagation"])
     recursive = bool(item["flags"] & syscalls.MS_REC) and not item["extra"].get("top_readonly_only")
     return filesystems.set_attributes(

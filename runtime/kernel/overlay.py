@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["mount_overlay"]
+__all__ = ["image_tree", "mount_overlay"]
 
 # A layer's content is an image's: redirects written in it must not be followed, and the upper directory must
 # stay readable as a layer by itself, so neither redirects nor metadata-only copies are made.
@@ -53,6 +53,28 @@ def mount_overlay(
             os.close(mount_fd)
     finally:
         os.close(target_fd)
+
+
+def image_tree(lowerdirs: Sequence[str], subpath: str) -> int:
+    """A detached read-only mount of an image's layers (topmost first), or of what is at ``subpath`` in them;
+    no link of the image leads out of it. For a process in a private mount namespace: the tree lies over the
+    directory of the layers for a moment, since a part can only be copied of what is mounted. Raises
+    SyscallError."""
+    place = os.path.dirname(os.path.abspath(lowerdirs[0]))
+    mount_overlay(lowerdirs, None, None, place)
+    try:
+        top = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
+            inside = syscalls.openat2(top, subpath or ".", os.O_PATH, 0, resolve)
+        finally:
+            os.close(top)
+        try:
+            return filesystems.clone_tree(inside, "", False)
+        finally:
+            os.close(inside)
+    finally:
+        syscalls.umount2(place, syscalls.MNT_DETACH)
 
 
 def _overlay(lowerdirs: Sequence[str], upper: str | None, work: str | None, volatile: bool, what: str) -> int:

@@ -46,6 +46,7 @@ class MountType(StrEnum):
     BIND = "bind"
     VOLUME = "volume"
     TMPFS = "tmpfs"
+    IMAGE = "image"
 
 
 class RestartPolicyName(StrEnum):
@@ -57,7 +58,8 @@ class RestartPolicyName(StrEnum):
 
 @dataclass(frozen=True)
 class Mount:
-    """``source`` is a host path (bind), a volume's name (volume; "" = anonymous) or "" (tmpfs)."""
+    """``source`` is a host path (bind), a volume's name (volume; "" = anonymous), an image's name (image,
+    always read-only) or "" (tmpfs)."""
 
     type: MountType
     source: str
@@ -71,10 +73,12 @@ class Mount:
     recursive: str = ""
     """A bind's submounts: "" or "enabled", "disabled", "writable", "readonly" (docker's bind-recursive)."""
     subpath: str = ""
-    """The part of a volume that is mounted; "" is all of it."""
+    """The part of a volume or an image that is mounted; "" is all of it."""
     driver_options: tuple[str, ...] = ()
     volume_labels: tuple[str, ...] = ()
     """Of both "NAME=VALUE", for a volume that the mount makes."""
+    image_id: str = ""
+    """What an image's name meant when the container was made."""
     inherited: bool = False
     """From ``--volumes-from``: its anonymous volume belongs to the other container."""
 

@@ -13,7 +13,8 @@ __all__ = ["CancelEvent", "Event", "Progress", "ProgressCallback"]
 class Event:
     """``type`` is container, image, network, volume, builder or service; ``action`` is docker's:
     create start die stop kill restart pause unpause oom destroy rename attach exec_start exec_die
-    health_status update, tag untag delete import load pull push, connect disconnect, mount unmount prune."""
+    health_status resize update, tag untag delete import load pull push save, connect disconnect,
+    mount unmount prune."""
 
     seq: int
     time: int

@@ -119,7 +119,7 @@ def _check_target(target: str, wrong: _Wrong) -> None:
 
 def parse_mount(text: str) -> Mount:
     """``--mount``: comma-separated key=value pairs, quoted as in CSV; type is bind, volume (the
-    default) or tmpfs.
+    default), tmpfs or image.
     A bind's source must exist, unless ``bind-create-src`` says otherwise."""
     import csv
 
@@ -176,6 +176,7 @@ _MOUNT_KEYS = {
     "volume-driver": "volume-driver",
     "volume-opt": "volume-opt",
     "volume-label": "volume-label",
+    "image-subpath": "image-subpath",
     "tmpfs-size": "tmpfs-size",
     "tmpfs-mode": "tmpfs-mode",
 }
@@ -205,17 +206,19 @@ def _mount(values: Mapping[str, str], wrong: _Wrong) -> Mount:
         return value in _TRUE
 
     kind_name = values.get("type", "volume").lower()
-    if kind_name not in ("bind", "volume", "tmpfs"):
-        raise wrong(f"the type is bind, volume or tmpfs, not {kind_name!r}")
+    if kind_name not in ("bind", "volume", "tmpfs", "image"):
+        raise wrong(f"the type is bind, volume, tmpfs or image, not {kind_name!r}")
     kind = MountType(kind_name)
     target, source = values.get("target", ""), values.get("source", "")
     _check_target(target, wrong)
     for name in values:
         prefix = name.partition("-")[0]
-        if prefix in ("bind", "volume", "tmpfs") and prefix != kind:
+        if prefix in ("bind", "volume", "tmpfs", "image") and prefix != kind:
             raise wrong(f"{name} does not go with type={kind.value}")
-    if kind is MountType.TMPFS and flag("idmap"):
-        raise wrong("a tmpfs has the container's own ids: idmap is for binds")
+    if kind in (MountType.TMPFS, MountType.IMAGE) and flag("idmap"):
+        raise wrong(f"type {kind.value} has the container's own ids: idmap is for binds")
+    if kind is MountType.IMAGE and not source:
+        raise wrong("the source, an image, is missing")
     if kind is MountType.TMPFS and source:
         raise wrong("a tmpfs has no source")
     if kind is MountType.BIND and not source.startswith("/"):
@@ -226,9 +229,10 @@ def _mount(values: Mapping[str, str], wrong: _Wrong) -> Mount:
     if propagation not in _PROPAGATIONS:
         raise wrong(f"unknown propagation {propagation!r}: it is one of {', '.join(_PROPAGATIONS)}")
     recursive = _recursive(values, flag("readonly"), flag("bind-nonrecursive"), wrong)
-    subpath = values.get("volume-subpath", "")
+    subpath = values.get(f"{kind.value}-subpath", "")
     if subpath and (subpath.startswith("/") or ".." in subpath.split("/") or not source):
-        raise wrong("volume-subpath is a relative path without '..', in a named volume")
+        inside = "an image" if kind is MountType.IMAGE else "a named volume"
+        raise wrong(f"{kind.value}-subpath is a relative path without '..', in {inside}")
     if values.get("volume-driver", "local") != "local":
         raise wrong(f"there is no volume driver {values['volume-driver']!r}, only local")
     mode = values.get("tmpfs-mode")
@@ -238,7 +242,7 @@ def _mount(values: Mapping[str, str], wrong: _Wrong) -> Mount:
         type=kind,
         source=os.path.normpath(source) if kind is MountType.BIND else source,
         target=target,
-        read_only=flag("readonly"),
+        read_only=flag("readonly") or kind is MountType.IMAGE,
         propagation=propagation,
         options=(*((CREATE,) if flag("bind-create-src") else ()), *((IDMAP,) if flag("idmap") else ())),
         no_copy=flag("volume-nocopy"),

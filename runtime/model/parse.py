@@ -174,7 +174,8 @@ def parse_signal(text: str) -> int:
 
 
 def parse_env(items: Iterable[str], environ: Mapping[str, str] | None = None) -> list[str]:
-    """``-e``: "NAME=VALUE" as it is; "NAME" takes the caller's value and is left out when there is none."""
+    """``-e``: "NAME=VALUE" as it is; "NAME" takes the caller's value. It stays "NAME" when there is none:
+    then the variable is taken out of what the image (or the container) has."""
     known = os.environ if environ is None else environ
     found = []
     for item in items:
@@ -183,10 +184,7 @@ def parse_env(items: Iterable[str], environ: Mapping[str, str] | None = None) ->
             raise InvalidInput(
                 f"invalid environment variable: {item!r}", hint="give NAME=VALUE or NAME", subject=item
             )
-        if equals:
-            found.append(item)
-        elif name in known:
-            found.append(f"{name}={known[name]}")
+        found.append(f"{name}={known[name]}" if not equals and name in known else item)
     return found
 
 

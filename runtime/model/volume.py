@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["Filesystem", "Volume"]
+__all__ = ["Filesystem", "ImageTree", "Volume"]
 
 
 @dataclass(frozen=True)
@@ -26,3 +26,10 @@ class Filesystem:
     type: str
     device: str
     options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageTree:
+    """What an image mount shows: the directories of the image's layers, topmost first."""
+
+    lowerdirs: tuple[str, ...]

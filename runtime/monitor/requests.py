@@ -158,6 +158,8 @@ class Requests:
             from runtime.kernel import terminals
 
             terminals.set_window_size(streams.stdin, rows, columns)
+            plan, told = self._monitor.plan, {"height": str(rows), "width": str(columns)}
+            self._monitor.spawn_record(record.update, plan["db"], plan["id"], {}, [("resize", told)])
 
     def pass_signal(self, client: Client, number: int) -> None:
         if client.process:

@@ -259,3 +259,20 @@ def chain_names(netlink: Netlink, table: str) -> list[str]:
         if known[1].rstrip(b"\0").decode() == table:
             found.append(known[3].rstrip(b"\0").decode())
     return found
+
+
+def forwarding_dropped(netlink: Netlink) -> list[str]:
+    """ "FAMILY TABLE CHAIN" of every base chain of forwarded IPv4 traffic whose policy is drop, whoever's."""
+    families = {1: "inet", socket.AF_INET: "ip"}
+    found = []
+    every = struct.pack(">BBH", socket.AF_UNSPEC, 0, 0)
+    for body in netlink.dump(NFNL_SUBSYS_NFTABLES << 8 | GETCHAIN, every, "list chains"):
+        known = attributes(body[4:])
+        hook = attributes(known.get(4, b"")).get(1)  # NFTA_CHAIN_HOOK, NFTA_HOOK_HOOKNUM
+        policy = known.get(5)  # NFTA_CHAIN_POLICY
+        if body[0] not in families or hook is None or policy is None:
+            continue
+        if struct.unpack(">I", hook)[0] == HOOKS["forward"] and struct.unpack(">I", policy)[0] == 0:
+            names = (known[kind].rstrip(b"\0").decode(errors="replace") for kind in (1, 3))
+            found.append(f"{families[body[0]]} {' '.join(names)}")
+    return sorted(found)

@@ -147,11 +147,15 @@ def _image(row: tuple[Any, ...], refs: tuple[str, ...]) -> ImageRow:
 
 
 def containers_using(db: Database | Transaction, image_id: str) -> list[tuple[str, str]]:
-    """(container id, status) of every container made from the image, the build's own included."""
+    """(container id, status) of every container made from the image or with it mounted, the build's own
+    included."""
     return [
         (row[0], row[1])
         for row in db.rows(
-            "SELECT id, status FROM container WHERE image_id = ? ORDER BY created_at", (image_id,)
+            "SELECT id, status FROM container WHERE image_id = ?1 OR (instr(config, ?1) AND EXISTS ("
+            "SELECT 1 FROM json_each(config, '$.mounts') AS mount"
+            " WHERE json_extract(mount.value, '$.image_id') = ?1)) ORDER BY created_at",
+            (image_id,),
         )
     ]
 

@@ -693,3 +693,15 @@ services:
     assert sorted(options.ulimits) == ["nofile=10:20", "nproc=5:5"]
     assert (options.extra_hosts, options.shm_size) == (("h:1.2.3.4",), 2 << 20)
     assert options.tags == (web.config.image, "more:1")
+
+
+def test_an_image_is_mounted(tmp_path: Path) -> None:
+    text = "volumes: [{type: image, source: 'assets:1', target: /a, image: {subpath: www//x}}]"
+    assert config(tmp_path, text).mounts == (
+        Mount(MountType.IMAGE, "assets:1", "/a", read_only=True, subpath="www/x"),
+    )
+    for wrong in ("/abs", "../up"):
+        with pytest.raises(InvalidInput, match=r"without '\.\.'"):
+            config(tmp_path, text.replace("www//x", wrong))
+    with pytest.raises(InvalidInput, match="needs a source"):
+        config(tmp_path, "volumes: [{type: image, target: /a}]")

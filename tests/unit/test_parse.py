@@ -384,6 +384,7 @@ def test_environment_takes_missing_values_from_the_caller() -> None:
     assert parse.parse_env(["A=1", "HOME", "NONE", "B=", "C=x=y"], caller) == [
         "A=1",
         "HOME=/root",
+        "NONE",
         "B=",
         "C=x=y",
     ]
@@ -405,6 +406,7 @@ def test_environment_files_keep_values_as_they_are(tmp_path: Path) -> None:
         'B="quoted" # kept',
         "C=a=b",
         "HOME=/root",
+        "GONE",
         "D=",
         "E= spaced ",
     ]

@@ -19,7 +19,7 @@ def parse_build_args(items: tuple[str, ...]) -> dict[str, str]:
     from runtime.model.parse import parse_env
 
     pairs = [item.partition("=") for item in parse_env(items)]
-    return {name: value for name, _, value in pairs}
+    return {name: value for name, equals, value in pairs if equals}
 
 
 def _fields(text: str, known: Iterable[str], what: str, hint: str) -> dict[str, str]:

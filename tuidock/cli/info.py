@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -11,26 +12,35 @@ from tuidock.cli.command import Invocation, declare, pass_invocation
 __all__ = ["command"]
 
 _LINES = (
-    ("Containers", "Containers", ""),
-    ("Running", "ContainersRunning", " "),
-    ("Paused", "ContainersPaused", " "),
-    ("Stopped", "ContainersStopped", " "),
-    ("Images", "Images", ""),
-    ("Server Version", "ServerVersion", ""),
-    ("Storage Driver", "Driver", ""),
-    ("Logging Driver", "LoggingDriver", ""),
-    ("Cgroup Driver", "CgroupDriver", ""),
-    ("Cgroup Version", "CgroupVersion", ""),
-    ("Security Options", "SecurityOptions", ""),
-    ("Kernel Version", "KernelVersion", ""),
-    ("Operating System", "OperatingSystem", ""),
-    ("OSType", "OSType", ""),
-    ("Architecture", "Architecture", ""),
-    ("CPUs", "NCPU", ""),
-    ("Total Memory", "MemTotal", ""),
-    ("Name", "Name", ""),
-    ("ID", "ID", ""),
-    ("Tuidock Root Dir", "DockerRootDir", ""),
+    # docker's, in its order; what has no meaning without a daemon is left out
+    ("Containers", "Containers", 0),
+    ("Running", "ContainersRunning", 1),
+    ("Paused", "ContainersPaused", 1),
+    ("Stopped", "ContainersStopped", 1),
+    ("Images", "Images", 0),
+    ("Server Version", "ServerVersion", 0),
+    ("Storage Driver", "Driver", 0),
+    ("", "DriverStatus", 0),
+    ("Logging Driver", "LoggingDriver", 0),
+    ("Cgroup Driver", "CgroupDriver", 0),
+    ("Cgroup Version", "CgroupVersion", 0),
+    ("Plugins", "Plugins", 0),
+    ("Runtimes", "Runtimes", 0),
+    ("Default Runtime", "DefaultRuntime", 0),
+    ("Security Options", "SecurityOptions", 0),
+    ("Kernel Version", "KernelVersion", 0),
+    ("Operating System", "OperatingSystem", 0),
+    ("OSType", "OSType", 0),
+    ("Architecture", "Architecture", 0),
+    ("CPUs", "NCPU", 0),
+    ("Total Memory", "MemTotal", 0),
+    ("Name", "Name", 0),
+    ("ID", "ID", 0),
+    ("Docker Root Dir", "DockerRootDir", 0),
+    ("Labels", "Labels", 0),
+    ("Insecure Registries", "InsecureRegistries", 0),
+    ("Registry Mirrors", "Mirrors", 0),
+    ("Live Restore Enabled", "LiveRestoreEnabled", 0),
 )
 
 
@@ -43,7 +53,7 @@ def command(invocation: Invocation, format: str | None) -> None:
     from tuidock.cli.template import Template
     from tuidock.cli.template_functions import to_json
 
-    document = invocation.engine.system.info()
+    document = _document(invocation.engine.system.info())
     if format == "json":
         emit(to_json(document))
     elif format:
@@ -52,22 +62,62 @@ def command(invocation: Invocation, format: str | None) -> None:
         for line in _text(document):
             emit(line)
         for warning in document.get("Warnings") or ():
-            click.echo(f"WARNING: {warning}", err=True)
+            click.echo(warning, err=True)
 
 
-def _text(document: Mapping[str, object]) -> list[str]:
+def _document(info: Mapping[str, Any]) -> dict[str, Any]:
+    """The engine's document and what only the program knows: its version, which is the server's too."""
+    from tuidock import __version__
+
+    return {
+        **info,
+        "ServerVersion": __version__,
+        "DefaultRuntime": "tuidock",
+        "Runtimes": {"tuidock": {"path": "tuidock"}},
+        "LiveRestoreEnabled": True,  # containers outlive whatever started them
+        "Swarm": {"LocalNodeState": "inactive", "NodeID": "", "NodeAddr": "", "Error": ""},
+        "ClientInfo": {"Debug": False, "Version": __version__, "Context": "default", "Plugins": []},
+    }
+
+
+def _text(document: Mapping[str, Any]) -> list[str]:
+    lines = ["Client:", f" Version:    {document['ClientInfo']['Version']}", " Context:    default", ""]
+    lines.append("Server:")
+    shown = {**document, **document["RegistryConfig"]}
+    for title, key, depth in _LINES:
+        indent = " " * (depth + 1)
+        value = shown.get(key)
+        if key == "DriverStatus":
+            lines += [f"{indent} {name}: {text}" for name, text in value or ()]
+        elif key == "Plugins":
+            lines.append(f"{indent}Plugins:")
+            lines += [
+                f"{indent} {name}: {' '.join(shown[key][name])}" for name in ("Volume", "Network", "Log")
+            ]
+        elif key == "SecurityOptions":
+            lines.append(f"{indent}Security Options:")
+            lines += [line for text in value or () for line in _security(text, indent)]
+        elif isinstance(value, (list, tuple)):
+            if value:
+                lines.append(f"{indent}{title}:")
+                lines += [f"{indent} {item}" for item in value]
+        elif value is not None:
+            lines.append(f"{indent}{title}: {_shown(key, value)}")
+    return lines
+
+
+def _security(text: str, indent: str) -> list[str]:
+    """ "name=seccomp,profile=builtin" as docker lays it out."""
+    pairs = [part.partition("=")[::2] for part in text.split(",")]
+    name = next((value for key, value in pairs if key == "name"), text)
+    return [f"{indent} {name}", *(f"{indent}  {k.capitalize()}: {v}" for k, v in pairs if k != "name")]
+
+
+def _shown(key: str, value: object) -> str:
     from tuidock.cli.output import binary_size
 
-    lines = []
-    for title, key, indent in _LINES:
-        if key not in document:
-            continue
-        value = document[key]
-        if key == "MemTotal" and isinstance(value, int):
-            value = binary_size(value)
-        if isinstance(value, (list, tuple)):
-            lines.append(f"{indent}{title}:")
-            lines.extend(f"{indent}  {item}" for item in value)
-            continue
-        lines.append(f"{indent}{title}: {value}")
-    return lines
+    if key == "MemTotal" and isinstance(value, int):
+        return binary_size(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return " ".join(value) if isinstance(value, dict) else str(value)

@@ -30,7 +30,7 @@ def command(invocation: Invocation, format: str | None) -> None:
     machine = os.uname()
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine.machine, machine.machine)
     python = ".".join(str(part) for part in sys.version_info[:3])
-    part = {
+    part: dict[str, object] = {
         "Version": __version__,
         "ApiVersion": API_VERSION,
         "PythonVersion": python,
@@ -38,14 +38,31 @@ def command(invocation: Invocation, format: str | None) -> None:
         "Arch": architecture,
         "KernelVersion": machine.release,
     }
-    document = {"Client": part, "Server": part}
+    engine = {
+        "Name": "Engine",
+        "Version": __version__,
+        "Details": {"ApiVersion": API_VERSION, "Os": "linux", "Arch": architecture, "Experimental": "false"},
+    }
+    document = {
+        "Client": {**part, "DefaultAPIVersion": API_VERSION, "Context": "default"},
+        "Server": {
+            **part,
+            "Platform": {"Name": "tuidock"},
+            "Components": [engine],
+            "MinAPIVersion": API_VERSION,
+            "Experimental": False,
+        },
+    }
     if format == "json":
         emit(to_json(document))
     elif format:
         emit(Template(format).render(document))
     else:
+        system = f"linux/{architecture}"
         emit(
-            f"tuidock\n Version:        {__version__}\n API version:    {API_VERSION} (docker's documents)\n"
-            f" Python version: {python}\n OS/Arch:        linux/{architecture}\n"
-            f" Kernel:         {machine.release}"
+            f"Client:\n Version:           {__version__}\n API version:       {API_VERSION}\n"
+            f" Python version:    {python}\n OS/Arch:           {system}\n Context:           default\n\n"
+            f"Server: tuidock (there is no daemon)\n Engine:\n  Version:          {__version__}\n"
+            f"  API version:      {API_VERSION} (docker's documents)\n  Python version:   {python}\n"
+            f"  OS/Arch:          {system}\n  Kernel:           {machine.release}\n  Experimental:     false"
         )
