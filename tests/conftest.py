@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bench import rootfs
 from runtime.config import Config
@@ -32,6 +33,10 @@ ALONE = os.environ.get("TUIDOCK_TESTS_ALONE", "") == "1"
 KEPT_IMAGES = ("base:latest", "busybox:latest")
 SETTLE_SECONDS = 5.0
 """How long the kernel and the monitors may take to finish what they were told."""
+
+# How long an example takes is the machine's affair, not the code's.
+settings.register_profile("tuidock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tuidock")
 
 _roots: dict[str, Root] = {}
 

@@ -1,10 +1,11 @@
 """What COPY and ADD take: sources found in a tree (the context, a stage, an image) and their digest.
 
-The digest covers names, kinds, modes, owners, link targets and content; times are ignored.
+The digest covers names, kinds, modes, owners, link targets, content and extended attributes, and no times.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import posixpath
@@ -12,14 +13,17 @@ import re
 import stat as stat_bits
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from runtime.build.dockerignore import IgnoreRules, PatternError, pattern_regex, read_rules
-from runtime.build.file_digests import FileDigests
+from runtime.build.tree_digests import TreeDigests
 from runtime.images.layer_view import LayerView, Node
 
-__all__ = ["Selection", "SourceNotFound", "SourceTree", "digest", "select"]
+__all__ = ["VANISHED", "Selection", "SourceNotFound", "SourceTree", "digest", "select", "unlike"]
 
 _WILD = re.compile(r"[*?\[\\]")
+VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO})
+"""What opening and reading an entry meets when it is gone, or something else than when it was listed."""
 
 
 class SourceNotFound(ValueError):
@@ -28,24 +32,98 @@ class SourceNotFound(ValueError):
 
 @dataclass(frozen=True)
 class SourceTree:
-    """``mapped`` trees (the context) have all files owned by 0:0. ``name`` is for messages."""
+    """``mapped`` trees (the context) have all files owned by 0:0. ``name`` is for messages. Only a ``sealed``
+    tree cannot change under our eyes."""
 
     name: str
     view: LayerView
-    digests: FileDigests
+    digests: TreeDigests
     ignore: IgnoreRules = field(default_factory=IgnoreRules)
     mapped: bool = True
+    sealed: bool = False
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What of a tree a source brings: paths are from the tree's root, ``exclude`` is about those below
+    ``base``."""
+
+    ignore: IgnoreRules
+    exclude: IgnoreRules
+    base: str
+
+    @cached_property
+    def name(self) -> str:
+        if not self.ignore and not self.exclude:
+            return ""
+        text = f"{self.ignore.text}\0{self.exclude.text}\0{self.base if self.exclude else ''}"
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:24]
+
+    def _relative(self, path: str) -> str:
+        return path[len(self.base) + 1 :] if self.base else path
+
+    def hidden(self, path: str) -> bool:
+        return self.ignore.excluded(path) or self.exclude.excluded(self._relative(path))
+
+    def descend(self, path: str) -> bool:
+        return self.ignore.descend(path) or self.exclude.descend(self._relative(path))
 
 
 @dataclass(frozen=True)
 class Selection:
-    """One source; ``entries`` are (path relative to the source, node), the source itself first with "".
-    ``place`` is the source's path in its tree, as named (for ``--parents``)."""
+    """One source. ``place`` is its path in its tree, as named (for ``--parents``); ``root`` what it names."""
 
     place: str
     name: str
-    is_directory: bool
-    entries: tuple[tuple[str, Node], ...]
+    root: Node
+    _tree: SourceTree
+    _shown: _Shown
+
+    @property
+    def is_directory(self) -> bool:
+        return self.root.is_directory
+
+    @cached_property
+    def entries(self) -> tuple[tuple[str, Node], ...]:
+        """(path relative to the source, node), the source itself first with ""; looked for when asked, since
+        a cached build never does. Raises OSError."""
+        below = _walk(self._tree.view, self.root, self._shown) if self.is_directory else ()
+        return (("", self.root), *below)
+
+    def digest(self) -> bytes:
+        """Raises OSError."""
+        if not self._tree.sealed:
+            return self._compute()
+        return self._tree.digests.sealed(f"{self.root.path}\0{self._shown.name}", self._compute)
+
+    def _compute(self) -> bytes:
+        tree, root = self._tree, self.root
+        if not self.is_directory:
+            return tree.digests.file(root.real, root.stat)
+        if len(root.places) == 1 and not tree.view.overlay:
+            return tree.digests.tree(root.real, root.path, self._shown)
+        total = hashlib.sha256()
+        for relative, node in self.entries[1:]:
+            what = b"" if node.is_directory else tree.digests.file(node.real, node.stat)
+            stat = node.stat
+            line = f"{relative}\0{stat.st_mode:o}\0{stat.st_uid}:{stat.st_gid}\0"
+            total.update(line.encode(errors="surrogateescape") + what)
+        return total.digest()
+
+    def changed(self) -> str:
+        """The path of the first entry that is no longer what it was when it was found; "" when all are."""
+        for _, node in self.entries:
+            try:
+                now = os.lstat(node.real)
+            except OSError:
+                return node.path
+            if (now.st_ino, now.st_size, now.st_ctime_ns) != (
+                node.stat.st_ino,
+                node.stat.st_size,
+                node.stat.st_ctime_ns,
+            ):
+                return node.path
+        return ""
 
 
 def select(tree: SourceTree, source: str, exclude: Sequence[str] = ()) -> list[Selection]:
@@ -64,8 +142,13 @@ def select(tree: SourceTree, source: str, exclude: Sequence[str] = ()) -> list[S
         found = [(path, node)] if (node := _visible(tree, path)) is not None else []
         if not found:
             raise SourceNotFound(_absent(tree, source))
-    made = (_selection(tree, place, node, rules) for place, node in found)
-    return [selection for selection in made if selection.entries]
+    selections = []
+    for place, node in found:
+        name = place.rpartition("/")[2]
+        if node.is_directory or not rules.excluded(name):
+            shown = _Shown(tree.ignore, rules, node.path)
+            selections.append(Selection(place, name, node, tree, shown))
+    return selections
 
 
 def _absent(tree: SourceTree, source: str) -> str:
@@ -136,56 +219,50 @@ def _target(link: Node) -> str:
     return os.readlink(link.real)  # noqa: PTH115 - paths are text here
 
 
-def _selection(tree: SourceTree, place: str, node: Node, exclude: IgnoreRules) -> Selection:
-    name = place.rpartition("/")[2]
-    if not node.is_directory:
-        entries: tuple[tuple[str, Node], ...] = () if exclude.excluded(name) else (("", node),)
-        return Selection(place, name, False, entries)
-    return Selection(place, name, True, (("", node), *_walk(tree, node, "", exclude)))
+@dataclass
+class _Level:
+    """A directory on the way; ``held`` is itself, while it is hidden and nothing in it has appeared."""
+
+    children: Iterator[Node]
+    prefix: str
+    held: tuple[str, Node] | None = None
 
 
-def _walk(tree: SourceTree, directory: Node, prefix: str, exclude: IgnoreRules) -> Iterator[tuple[str, Node]]:
-    """Below a directory, parents first. An ignored directory appears when something in it does."""
-    for node in tree.view.children(directory):
-        relative = prefix + node.path.rpartition("/")[2]
-        hidden = tree.ignore.excluded(node.path) or exclude.excluded(relative)
-        if not node.is_directory:
-            if not hidden and not stat_bits.S_ISSOCK(node.stat.st_mode):
-                yield relative, node
+def _walk(view: LayerView, top: Node, shown: _Shown) -> Iterator[tuple[str, Node]]:
+    """Below a directory, parents first. An ignored directory appears when something in it does. Depth by an
+    own stack: a context may be nested deeper than Python calls may be."""
+    levels = [_Level(iter(view.children(top)), "")]
+    while levels:
+        node = next(levels[-1].children, None)
+        if node is None:
+            levels.pop()
             continue
-        if not hidden:
+        relative = levels[-1].prefix + node.path.rpartition("/")[2]
+        hidden = shown.hidden(node.path)
+        if not hidden and not stat_bits.S_ISSOCK(node.stat.st_mode):
+            for level in levels:
+                if level.held is not None:
+                    yield level.held
+                    level.held = None
             yield relative, node
-            yield from _walk(tree, node, f"{relative}/", exclude)
-        elif tree.ignore.descend(node.path) or exclude.descend(relative):
-            inner = _walk(tree, node, f"{relative}/", exclude)
-            first = next(inner, None)
-            if first is not None:
-                yield relative, node
-                yield first
-                yield from inner
+        if node.is_directory and (not hidden or shown.descend(node.path)):
+            held = (relative, node) if hidden else None
+            levels.append(_Level(iter(view.children(node)), f"{relative}/", held))
 
 
-def digest(tree: SourceTree, selections: Sequence[Selection]) -> str:
+def digest(selections: Sequence[Selection]) -> str:
     """Hexadecimal. Reads the content of files that have changed since they were last read."""
     total = hashlib.sha256()
     for selection in selections:
-        total.update(
-            f"{selection.place if not selection.is_directory else ''}\0".encode(errors="surrogateescape")
-        )
-        for relative, node in selection.entries:
-            total.update(_record(tree, relative, node))
+        place = "" if selection.is_directory else selection.place
+        total.update(f"{place}\0".encode(errors="surrogateescape"))
+        total.update(selection.digest())
     return total.hexdigest()
 
 
-def _record(tree: SourceTree, relative: str, node: Node) -> bytes:
-    stat = node.stat
-    owner = "0:0" if tree.mapped else f"{stat.st_uid}:{stat.st_gid}"
-    if node.is_file:
-        what = tree.digests.digest(node).hex()
-    elif node.is_link:
-        what = _target(node)
-    else:
-        what = str(stat.st_rdev)
-    mode = 0 if node.is_directory and not relative else stat.st_mode
-    record = f"{relative}\0{mode:o}\0{owner}\0{what}\0\n"
-    return record.encode(errors="surrogateescape")
+def unlike(tree: SourceTree, selections: Sequence[Selection], known: str) -> str | None:
+    """After the selections were copied: None when their digest still is ``known``, so that the copy is what
+    it tells of; else the name of something that changed."""
+    if tree.sealed or digest(selections) == known:
+        return None
+    return next((path for item in selections if (path := item.changed())), tree.name)

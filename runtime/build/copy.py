@@ -7,16 +7,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from runtime.build.cache import CachedLayer
-from runtime.build.context_files import Selection, SourceTree, digest, select
+from runtime.build.context_files import VANISHED, Selection, SourceTree, digest, select, unlike
 from runtime.build.instructions import Add, Copy
 from runtime.build.layer_writer import LayerWriter, Owner
+from runtime.build.options import BuildWarning
 from runtime.build.ownership import mode_change, resolve_owner
 from runtime.build.state import StageState
 from runtime.build.steps import Step
 from runtime.build.substitution import expand
 from runtime.build.transfer import Target, transfer, transfer_content
 from runtime.build.workspace import Workspace
-from runtime.images.layer_view import LayerView
 from runtime.images.layers import layer_paths
 
 __all__ = ["copy_files"]
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from runtime.build.add_remote import RemoteSource
 
 Expand = Callable[[str], str]
+
+_ATTEMPTS = 3
 
 
 class _Plan:
@@ -53,6 +55,7 @@ class _Plan:
             for heredoc in instruction.heredocs
         ]
         self.local: list[Selection] = []
+        self.digest = ""
         self.remote: list[RemoteSource] = []
         for source in self.sources:
             found = self._remote(source) if isinstance(instruction, Add) else None
@@ -60,6 +63,7 @@ class _Plan:
                 self.remote.append(found)
             else:
                 self.local += select(self.tree, source, self.exclude)
+        self.digest = digest(self.local)
 
     def _remote(self, source: str) -> RemoteSource | None:
         """A source of ADD that is not a file of the context."""
@@ -86,8 +90,8 @@ class _Plan:
             self.chown,
             self.chmod,
             self.instruction.parents,
-            digest(self.tree, self.local),
-            [item.name for item in self.local],
+            self.digest,
+            [item.place if self.instruction.parents else item.name for item in self.local],
             self.heredocs,
             [source.identity for source in self.remote],
             self.instruction.unpack if isinstance(self.instruction, Add) else None,
@@ -125,9 +129,8 @@ class _Plan:
         scratch = self.work.new_path("archive")
         if not unpack_archive(selection.entries[0][1], scratch):
             return False
-        view = LayerView([scratch], overlay=False)
         owner = target.owner if self.chown else None
-        tree = SourceTree(selection.name, view, self.tree.digests, mapped=False)
+        tree = self.work.plain_tree(selection.name, scratch, mapped=False)
         transfer(writer, select(tree, "."), Target(target.path, True, owner, target.change_mode))
         return True
 
@@ -136,6 +139,24 @@ def copy_files(
     work: Workspace, stage: int, state: StageState, instruction: Copy, step: Step, *, cached: bool
 ) -> None:
     """Add the instruction's layer to the state. ``cached`` False does not look into the cache."""
+    attempts = _ATTEMPTS
+    while True:
+        attempts -= 1
+        try:
+            layer, created_by = _layer(work, stage, state, instruction, step, cached)
+        except OSError as error:
+            # A file of the context went away, or became another kind, after it was listed: once more.
+            if attempts and error.errno in VANISHED:
+                continue
+            raise
+        state.record(created_by, layer=layer.layer, created_at=layer.created_at)
+        return
+
+
+def _layer(
+    work: Workspace, stage: int, state: StageState, instruction: Copy, step: Step, cached: bool
+) -> tuple[CachedLayer, str]:
+    """The layer, found or made, and its history."""
     plan = _Plan(work, stage, state, instruction, work.expander(state))
     key = plan.key(state.layers)
     found = work.cache.find(key, enabled=cached)
@@ -143,11 +164,9 @@ def copy_files(
         with work.cache.turn(key):
             found = work.cache.find(key, enabled=cached)
             if found is None:
-                made = _make(work, state, plan, key)
-                state.record(plan.created_by(), layer=made.layer, created_at=made.created_at)
-                return
+                return _make(work, state, plan, key), plan.created_by()
     step.cached = True
-    state.record(plan.created_by(), layer=found.layer, created_at=found.created_at)
+    return found, plan.created_by()
 
 
 def _make(work: Workspace, state: StageState, plan: _Plan, key: str) -> CachedLayer:
@@ -155,7 +174,14 @@ def _make(work: Workspace, state: StageState, plan: _Plan, key: str) -> CachedLa
     writer = LayerWriter(layer_paths(work.ctx, state.layers), directory, timestamp=work.timestamp)
     plan.write(writer)
     writer.close()
+    changed = unlike(plan.tree, plan.local, plan.digest)
     layer = work.adopt(directory)
+    if changed is not None:
+        # What was copied is not what the key tells of: good for this build, as it would be with docker.
+        work.report.warn(
+            BuildWarning(f"{changed} changed while it was copied: {plan.created_by()} is not cached")
+        )
+        return CachedLayer(layer.diff_id, work.now())
     return work.cache.store(
         key,
         layer.diff_id,

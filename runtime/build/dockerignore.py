@@ -7,9 +7,11 @@ whole paths from the context's root, with or without a leading slash.
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 __all__ = ["IgnoreRules", "PatternError", "pattern_regex", "read_rules"]
 
@@ -23,7 +25,6 @@ class _Pattern:
     text: str
     keep: bool
     """Written with ``!``."""
-    regex: re.Pattern[str]
 
 
 class IgnoreRules:
@@ -32,6 +33,8 @@ class IgnoreRules:
     def __init__(self, patterns: tuple[_Pattern, ...] = ()) -> None:
         self._patterns = patterns
         self._keeps = tuple(pattern for pattern in patterns if pattern.keep)
+        self.text = "\n".join(f"{'!' if item.keep else ''}{item.text}" for item in patterns)
+        """Equal for rules that give equal answers."""
 
     def __bool__(self) -> bool:
         return bool(self._patterns)
@@ -40,12 +43,16 @@ class IgnoreRules:
         """``path`` is relative, with slashes; "" (the root) never is."""
         if not self._patterns or not path:
             return False
-        parts = path.split("/")
-        prefixes = ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
-        for pattern in reversed(self._patterns):
-            if any(pattern.regex.fullmatch(prefix) for prefix in prefixes):
-                return not pattern.keep
-        return False
+        return next((not keep for keep, regex in self._runs if regex.fullmatch(path)), False)
+
+    @cached_property
+    def _runs(self) -> list[tuple[bool, re.Pattern[str]]]:
+        """Last first, neighbours that say the same in one expression, each for a path or a parent of it."""
+        runs: list[tuple[bool, re.Pattern[str]]] = []
+        for keep, run in itertools.groupby(reversed(self._patterns), lambda pattern: pattern.keep):
+            choices = "|".join(pattern_regex(pattern.text) for pattern in run)
+            runs.append((keep, re.compile(f"(?:{choices})(?:/.*)?", re.S)))
+        return runs
 
     def descend(self, directory: str) -> bool:
         """Whether something below an excluded directory could have been taken back."""
@@ -72,7 +79,8 @@ def read_rules(text: str) -> IgnoreRules:
         if not body:
             raise PatternError('illegal exclusion pattern: "!"')
         cleaned = posixpath.normpath(body).lstrip("/") or "."
-        patterns.append(_Pattern(cleaned, keep, re.compile(pattern_regex(cleaned), re.S)))
+        pattern_regex(cleaned)
+        patterns.append(_Pattern(cleaned, keep))
     return IgnoreRules(tuple(patterns))
 
 
@@ -84,7 +92,7 @@ def pattern_regex(pattern: str) -> str:
         character = pattern[at]
         if pattern.startswith("**", at):
             at += 2
-            while pattern.startswith("*", at):
+            while pattern.startswith("*", at) or pattern.startswith("/**", at):
                 at += 1
             if at >= len(pattern):
                 out.append(".*")
@@ -116,18 +124,29 @@ def _class(pattern: str, at: int) -> tuple[str, int]:
     """A bracket expression that begins before ``at``."""
     negated = pattern.startswith("^", at)
     at += negated
-    members: list[str] = []
+    members: list[tuple[str, str]] = []
+    begun = False
     while at < len(pattern):
-        character = pattern[at]
-        at += 1
-        if character == "]" and members:
-            return f"[{'^/' if negated else ''}{''.join(members)}]", at
-        if character == "\\" and at < len(pattern):
-            character = pattern[at]
-            at += 1
-            members.append(re.escape(character))
-        elif character == "-" and members:
-            members.append("-")
-        else:
-            members.append(re.escape(character))
+        if pattern[at] == "]" and begun:
+            return _one_of(members, negated), at + 1
+        low, at = _member(pattern, at)
+        begun = True
+        high = low
+        if pattern.startswith("-", at) and not pattern.startswith("]", at + 1) and at + 1 < len(pattern):
+            high, at = _member(pattern, at + 1)
+        members.append((low, high))
     raise PatternError(f"pattern {pattern!r} has a [ without its ]")
+
+
+def _member(pattern: str, at: int) -> tuple[str, int]:
+    if pattern[at] == "\\" and at + 1 < len(pattern):
+        at += 1
+    return pattern[at], at + 1
+
+
+def _one_of(members: list[tuple[str, str]], negated: bool) -> str:
+    """A range that runs backwards holds nothing, as in Go; Python's expressions refuse it."""
+    inside = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in members if low <= high)
+    if negated:
+        return f"[^/{inside}]"
+    return f"[{inside}]" if inside else "(?!)"

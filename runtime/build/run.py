@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from runtime.build.cache import CachedLayer
 from runtime.build.instructions import Run
+from runtime.build.options import BuildWarning
 from runtime.build.run_mounts import PreparedMounts, prepare_mounts
 from runtime.build.state import DEFAULT_PATH, PROXY_ARGUMENTS, StageState
 from runtime.build.steps import Step
@@ -166,6 +167,9 @@ def _make(
     lower = LayerView(layer_paths(work.ctx, state.layers))
     remove_stubs(upper, lower, [mount.target for mount in all_mounts])
     layer = work.adopt(upper)
+    if mounts.changed is not None:
+        work.report.warn(BuildWarning(f"{mounts.changed} changed while it was copied: RUN is not cached"))
+        return CachedLayer(layer.diff_id, work.now())
     return work.cache.store(
         key,
         layer.diff_id,

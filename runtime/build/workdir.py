@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from pathlib import Path
 
+from runtime.build.cache import CachedLayer
 from runtime.build.instructions import Workdir
 from runtime.build.layer_writer import LayerWriter, Owner, WriteRefused
 from runtime.build.ownership import OwnershipError, resolve_owner
@@ -25,8 +26,7 @@ def change_directory(
     path = "/" + path.lstrip("/")
     state.set(working_dir=path)
     created_by = f"WORKDIR {path}"
-    lower = layer_paths(work.ctx, state.layers)
-    existing = LayerView(lower).lookup(path)
+    existing = LayerView(layer_paths(work.ctx, state.layers)).lookup(path)
     if path == "/" or existing is not None:
         if existing is not None and not existing.is_directory:
             raise WriteRefused(f"{path} is no directory")
@@ -35,22 +35,32 @@ def change_directory(
         return
     key = work.key(state.layers, ["workdir", path, state.config.user])
     found = work.cache.find(key, enabled=cached)
-    if found is not None:
-        step.cached = True
-    else:
-        writer = LayerWriter(lower, work.new_path("workdir"), timestamp=work.timestamp)
-        writer.make_directory(writer.resolve(path), owner=_owner(state, writer.view))
-        writer.close()
-        layer = work.adopt(Path(writer.directory))
-        found = work.cache.store(
-            key,
-            layer.diff_id,
-            parent=state.layers[-1] if state.layers else "",
-            description=created_by,
-            size=layer.size,
-            created_at=work.now(),
-        )
+    if found is None:
+        with work.cache.turn(key):
+            found = work.cache.find(key, enabled=cached)
+            if found is None:
+                made = _make(work, state, path, key, created_by)
+                state.record(created_by, layer=made.layer, created_at=made.created_at)
+                return
+    step.cached = True
     state.record(created_by, layer=found.layer, created_at=found.created_at)
+
+
+def _make(work: Workspace, state: StageState, path: str, key: str, created_by: str) -> CachedLayer:
+    writer = LayerWriter(
+        layer_paths(work.ctx, state.layers), work.new_path("workdir"), timestamp=work.timestamp
+    )
+    writer.make_directory(writer.resolve(path), owner=_owner(state, writer.view))
+    writer.close()
+    layer = work.adopt(Path(writer.directory))
+    return work.cache.store(
+        key,
+        layer.diff_id,
+        parent=state.layers[-1] if state.layers else "",
+        description=created_by,
+        size=layer.size,
+        created_at=work.now(),
+    )
 
 
 def _owner(state: StageState, view: LayerView) -> Owner:

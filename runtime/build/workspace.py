@@ -19,13 +19,13 @@ from runtime.build.context import read_ignore_file
 from runtime.build.context_files import SourceTree
 from runtime.build.dockerignore import IgnoreRules
 from runtime.build.failure import BuildFailed, DockerfileError, excerpt
-from runtime.build.file_digests import FileDigests
 from runtime.build.instructions import Dockerfile, Instruction
 from runtime.build.options import BuildOptions
 from runtime.build.stages import stage_reference
 from runtime.build.state import StageState
 from runtime.build.steps import Report, Step
 from runtime.build.substitution import SubstitutionError, expand
+from runtime.build.tree_digests import TreeDigests
 from runtime.context import Context
 from runtime.errors import Cancelled, EngineError
 from runtime.images.layer_view import LayerView
@@ -135,16 +135,20 @@ class Workspace:
         return tree
 
     def _directory_tree(self, name: str, directory: Path, rules: IgnoreRules) -> SourceTree:
-        memo = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:24]
-        return SourceTree(name, LayerView([directory], overlay=False), self._digests(memo), rules)
+        directory = directory.resolve()
+        # What was unpacked or fetched for this build only is never seen again.
+        passing = directory.is_relative_to(self.ctx.paths.build.resolve())
+        memo = None if passing else self._memo(os.fsencode(directory))
+        view = LayerView([directory], overlay=False)
+        return SourceTree(name, view, TreeDigests(memo, mapped=True), rules)
 
     def plain_tree(self, name: str, directory: Path, *, mapped: bool = True) -> SourceTree:
         """A directory that was made for this build."""
         view = LayerView([directory], overlay=False)
-        return SourceTree(name, view, self.context_tree.digests, mapped=mapped)
+        return SourceTree(name, view, TreeDigests(None, mapped=mapped), mapped=mapped)
 
-    def _digests(self, memo: str) -> FileDigests:
-        return FileDigests(self.ctx.paths.build / "digests" / memo)
+    def _memo(self, what: bytes) -> Path:
+        return self.ctx.paths.build / "digests" / hashlib.sha256(what).hexdigest()[:24]
 
     def tree(self, name: str, before: int) -> SourceTree:
         """What ``--from=name`` means in the stage ``before``: a build context, an earlier stage, an image.
@@ -177,9 +181,9 @@ class Workspace:
         return self.layer_tree(name, layers)
 
     def layer_tree(self, name: str, layers: list[str]) -> SourceTree:
-        memo = hashlib.sha256(" ".join(layers).encode()).hexdigest()[:24]
+        digests = TreeDigests(self._memo(" ".join(layers).encode()), mapped=False)
         view = LayerView(layer_paths(self.ctx, layers))
-        return SourceTree(name, view, self._digests(memo), mapped=False)
+        return SourceTree(name, view, digests, mapped=False, sealed=True)
 
     def failure(self, instruction: Instruction, error: Exception) -> EngineError:
         """Any error of an instruction as one that names file, line and instruction."""

@@ -63,6 +63,10 @@ class LayerView:
         self._overlay = overlay
 
     @property
+    def overlay(self) -> bool:
+        return self._overlay
+
+    @property
     def root(self) -> Node | None:
         """None when there is no layer at all."""
         places = self._layers
@@ -101,7 +105,10 @@ class LayerView:
                 listed = sorted(entries, key=lambda entry: os.fsencode(entry.name))
             nodes = []
             for entry in listed:
-                stat = entry.stat(follow_symlinks=False)
+                try:
+                    stat = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # removed since the directory was read
                 places = (entry.path,) if stat_bits.S_ISDIR(stat.st_mode) else ()
                 nodes.append(Node(prefix + entry.name, entry.path, stat, places))
             return nodes
