@@ -131,7 +131,7 @@ class TreeDigests:
         kept = self._trees
         if len(self._used) * 2 > len(kept):
             # Less is kept only then: another COPY of the same context may want the rest.
-            kept = {path: kept[path] for path in self._used}
+            kept = {path: kept[path] for path in self._used if path in kept}
         try:
             self._memo.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             part.write_bytes(marshal.dumps((_VERSION, self._mapped, kept, self._files, self._sealed)))

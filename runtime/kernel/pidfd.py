@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-from runtime.kernel import syscalls
-
 __all__ = ["open_pidfd", "send", "start_time"]
 
 
@@ -16,6 +14,8 @@ def open_pidfd(pid: int) -> int:
 
 def send(pidfd: int, signal: int) -> None:
     """pidfd_send_signal(2). Raises SyscallError (ESRCH) when the process has ended."""
+    from runtime.kernel import syscalls  # ctypes, which only asking for a start time does without
+
     syscalls.pidfd_send_signal(pidfd, signal)
 
 
