@@ -16,7 +16,7 @@ from runtime.containers.trace import claim, tracing
 from runtime.context import Context
 from runtime.errors import EngineError
 from runtime.kernel.tree import remove_tree
-from runtime.model.container import Container, ContainerStatus
+from runtime.model.container import Container, ContainerState, ContainerStatus
 from runtime.store import containers as store
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
 def settle_by_id(ctx: Context, container_id: str) -> None:
     """Take the container's turn, look again, and settle it if its monitor is dead."""
     if ctx.db.read_only:
+        _settle_in_memory(ctx, [container_id])
         return
     with turn(ctx, container_id):
         current = store.get(ctx.db, container_id)
@@ -42,10 +43,11 @@ def repair(ctx: Context) -> None:
     Costs a directory listing and a lock query per running container. A start that is in progress holds its
     container's turn and is left alone.
     """
-    if ctx.db.read_only:
-        return
     rows = ctx.db.rows("SELECT id FROM container WHERE status IN ('running', 'paused', 'restarting')")
     alive = {row[0] for row in rows}
+    if ctx.db.read_only:
+        _settle_in_memory(ctx, sorted(alive))
+        return
     seen = {entry.name for entry in ctx.paths.run_containers.iterdir()}
     for container_id in alive | seen:
         if not monitor_pid(ctx, container_id):
@@ -56,6 +58,21 @@ def repair(ctx: Context) -> None:
         finish_dead(ctx)
     if ctx.db.row("SELECT 1 FROM container WHERE internal = 1 LIMIT 1"):
         remove_dead_builds(ctx)
+
+
+def _settle_in_memory(ctx: Context, container_ids: list[str]) -> None:
+    """Where nothing can be written a container whose monitor is dead is at least told to have ended."""
+    dead = [container_id for container_id in container_ids if not monitor_pid(ctx, container_id)]
+    if not dead:
+        return
+    with ctx.db.amend() as tx:
+        for container_id in dead:
+            container = store.get(tx, container_id)
+            if container is None or not container.state.status.alive:
+                continue
+            store.set_state(tx, container_id, _ended(ctx, container))
+            for table in ("endpoint", "port"):
+                tx.execute(f"DELETE FROM {table} WHERE container_id = ?", (container_id,))
 
 
 def remove_dead_builds(ctx: Context) -> list[str]:
@@ -135,17 +152,9 @@ def _give_back(ctx: Context, container_id: str) -> None:
 def settle(ctx: Context, container: Container) -> None:
     """Its monitor is dead: end its processes, give everything back, write what is known. Holds the turn."""
     end_group(ctx, container.id)
-    code, oom_killed, finished = _exit_fact(ctx, container)
+    state = _ended(ctx, container)
     _give_back(ctx, container.id)
     with ctx.db.write() as tx:
-        state = replace(
-            container.state,
-            status=ContainerStatus.EXITED,
-            pid=0,
-            exit_code=code,
-            oom_killed=oom_killed,
-            finished_at=finished,
-        )
         store.set_state(tx, container.id, state)
         if not container.config.internal:
             tx.event(
@@ -154,13 +163,25 @@ def settle(ctx: Context, container: Container) -> None:
                 container.id,
                 name=container.name,
                 image=container.config.image,
-                exitCode=str(code),
+                exitCode=str(state.exit_code),
             )
     if container.config.auto_remove or container.config.internal:
         from runtime.containers.remove import erase
 
         erase(ctx, container, volumes=True)
     remove_tree(str(ctx.paths.container_run(container.id)))
+
+
+def _ended(ctx: Context, container: Container) -> ContainerState:
+    code, oom_killed, finished = _exit_fact(ctx, container)
+    return replace(
+        container.state,
+        status=ContainerStatus.EXITED,
+        pid=0,
+        exit_code=code,
+        oom_killed=oom_killed,
+        finished_at=finished,
+    )
 
 
 def _exit_fact(ctx: Context, container: Container) -> tuple[int, bool, int]:

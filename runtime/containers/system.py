@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime import cgroups
+from runtime.containers.reconcile import repair
 from runtime.context import Context
 from runtime.model.container import ContainerStatus
 
@@ -17,6 +18,7 @@ __all__ = ["info"]
 
 def info(ctx: Context) -> dict[str, Any]:
     """docker's document; "Warnings" names missing kernel features."""
+    repair(ctx)
     counts: dict[str, int] = dict(
         ctx.db.rows("SELECT status, count(*) FROM container WHERE internal = 0 GROUP BY status")
     )

@@ -159,15 +159,18 @@ class Database:
                 hint="mount it writable again, or choose another root directory with --root",
                 subject=str(self.path.parent),
             )
-        connection = self._connect()
-        connection.execute("BEGIN IMMEDIATE")
-        transaction = Transaction(connection)
-        try:
+        with _transaction(self._connect()) as transaction:
             yield transaction
-            connection.execute("COMMIT")
-        except BaseException as error:
-            _take_back(connection, transaction, error)
-            raise
+
+    @contextmanager
+    def amend(self) -> Iterator[Transaction]:
+        """On a root that cannot be written: change what was read of it, in memory, for this process's
+        readers. What is told then is what would be written."""
+        assert self._snapshot is not None
+        connection = self._connect()
+        with _transaction(connection) as transaction:
+            yield transaction
+        self._snapshot = connection.serialize()
 
     @property
     def data_version(self) -> int:
@@ -181,6 +184,18 @@ class Database:
         if held is not None:
             held.connection.close()
             self._local.held = None
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[Transaction]:
+    connection.execute("BEGIN IMMEDIATE")
+    transaction = Transaction(connection)
+    try:
+        yield transaction
+        connection.execute("COMMIT")
+    except BaseException as error:
+        _take_back(connection, transaction, error)
+        raise
 
 
 def _take_back(connection: sqlite3.Connection, transaction: Transaction, error: BaseException) -> None:

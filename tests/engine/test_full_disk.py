@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import tempfile
@@ -18,7 +19,7 @@ import pytest
 from runtime.config import Config
 from runtime.engine import Engine
 from runtime.errors import Conflict
-from runtime.kernel import syscalls
+from runtime.kernel import locks, syscalls
 from runtime.store import reserve
 from runtime.store.database import Transaction
 from tests.engine.commands import Commands
@@ -270,3 +271,28 @@ def test_a_read_only_root_is_read_and_not_written(disk: Disk, tmp_path: Path) ->
     disk.remount(0)
     assert disk.good("system", "check") == "nothing is wrong\n"
     disk.good("start", "-a", "box")
+
+
+def test_a_dead_container_is_not_running_on_a_read_only_root(disk: Disk) -> None:
+    container_id = disk.good(
+        "run", "-d", "--name", "box", "-p", "18941:80", "busybox", "sleep", "1000"
+    ).strip()
+    lock = disk.root / "run" / "containers" / container_id / "lock"
+    os.kill(locks.holder(str(lock)), signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            disk.remount(syscalls.MS_RDONLY)  # once nobody has a file open to write
+            break
+        except OSError:
+            assert time.monotonic() < deadline, "somebody writes"
+            time.sleep(0.05)
+    assert disk.good("ps", "-q") == ""
+    assert disk.good("ps", "-a", "--format", "{{.State}} {{.Ports}}") == "exited \n"
+    state = json.loads(disk.good("inspect", "box"))[0]["State"]
+    assert (state["Status"], state["Running"], state["Pid"], state["ExitCode"]) == ("exited", False, 0, 137)
+    assert "Running: 0" in disk.good("info")
+    one_line(disk.run("rm", "box"), "Read-only file system")
+    disk.remount(0)
+    assert disk.good("ps", "-a", "--format", "{{.State}}") == "exited\n"
+    assert disk.good("system", "check") == "nothing is wrong\n"
