@@ -1,7 +1,8 @@
 """Reading a log from a place on: raw bytes and an index in, lines or bytes out, without a thread.
 
-``--tail`` walks the index backwards and counts newlines; ``--since`` bisects it by time. A line has the
-stream and the time of the chunk that its end is in, as docker's have; lines of the two streams never mix.
+``--tail`` walks the index backwards and counts newlines; ``--since`` looks for the first time in it. A line
+has the stream and the time of the chunk that its end is in, as docker's have; lines of the two streams never
+mix.
 """
 
 from __future__ import annotations
@@ -169,15 +170,13 @@ class LogFollower:
 
     def _seek_time(self, moment: int) -> None:
         """To the first chunk of that time or later, unless ``tail`` has come further already."""
-        place = 0
-        while place < len(self._files) - 1:
-            count = self._files[place].records()
-            if count and self._files[place].record(count - 1)[1] >= moment:
-                break
-            place += 1
         if not self._files:
             return
-        number = self._files[place].first_since(moment)
+        place = 0
+        while (number := self._files[place].first_since(moment)) >= self._files[place].records():
+            if place == len(self._files) - 1:
+                break
+            place += 1
         if place == 0 and number <= self._next:
             return
         if number < self._files[place].records():

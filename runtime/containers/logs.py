@@ -67,22 +67,27 @@ def logs(
     cancel: CancelEvent | None = None,
     warn: Warn | None = None,
 ) -> Iterator[LogEntry]:
-    """Lines, oldest first. Raises NotFound at once."""
+    """Lines, oldest first: from the first one of ``since`` or later up to the first one that is later than
+    ``until``. In between, as docker has it, a clock that was set back hides nothing. Raises NotFound at once.
+    """
     container, reader, more = _open(ctx, reference, tail, since, follow)
 
     def lines() -> Iterator[LogEntry]:
+        begun = since is None
         with closing(reader):
-            for _ in _turns(ctx, container, reader, more, cancel, until):
-                while batch := reader.read_new():
-                    for entry in batch:
-                        if until is not None and entry.time > until:
-                            return
-                        if since is None or entry.time >= since:
-                            yield entry
-            for entry in reader.rest():
-                if (since is None or entry.time >= since) and (until is None or entry.time <= until):
+            for entry in every():
+                if until is not None and entry.time > until:
+                    return
+                begun = begun or since is None or entry.time >= since
+                if begun:
                     yield entry
             _tell(reader, warn)
+
+    def every() -> Iterator[LogEntry]:
+        for _ in _turns(ctx, container, reader, more, cancel, until):
+            while batch := reader.read_new():
+                yield from batch
+        yield from reader.rest()
 
     return lines()
 

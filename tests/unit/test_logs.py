@@ -77,7 +77,7 @@ def test_tail(tmp_path: Path, tail: int, ending: bytes) -> None:
     assert lines(LogFollower(tmp_path / "log", tail=tail)) == ([] if tail == 0 else expected)
 
 
-def test_since_bisects_by_time(tmp_path: Path) -> None:
+def test_since_finds_the_first_of_that_time(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log, (tmp_path / "log.idx").open("wb") as index:
         for number in range(50):
             line = b"line %d\n" % number
@@ -198,6 +198,18 @@ def test_tail_and_since_together_give_the_shorter(tmp_path: Path) -> None:
     path = made(tmp_path / "log", [(n, 1, b"%d\n" % n) for n in range(100)])
     assert lines(LogFollower(path, tail=5, since=10)) == [b"95", b"96", b"97", b"98", b"99"]
     assert lines(LogFollower(path, tail=50, since=98)) == [b"98", b"99"]
+
+
+def test_since_after_the_clock_was_set_back_begins_at_the_first_line_of_that_time(tmp_path: Path) -> None:
+    """In whatever order the times are: a bisection would pass over the lines around the jump."""
+    times = [*range(1000, 1020), *range(100, 160), *range(5, 10)]
+    path = made(tmp_path / "log", [(moment, 1, b"%d\n" % moment) for moment in times])
+    for moment, first in ((1010, 10), (1000, 0), (500, 0), (7, 0), (2000, len(times))):
+        expected = [b"%d" % when for when in times[first:]]
+        assert [entry.line for entry in entries(LogFollower(path, since=moment))] == expected
+    older = made(tmp_path / "log.1", [(moment, 1, b"%d\n" % moment) for moment in (3000, 20, 30)])
+    assert [entry.line for entry in entries(LogFollower(path, since=2500))][:2] == [b"3000", b"20"]
+    older.unlink()
 
 
 # -- rotation and compression ---------------------------------------------------------------------

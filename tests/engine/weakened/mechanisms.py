@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import _socket
 import errno
+import itertools
 import os
 import sys
 import time
@@ -535,9 +536,22 @@ MECHANISMS: dict[str, Callable[[Patch, str], None]] = {
     "CAP_SYS_RESOURCE": _sys_resource,
 }
 
+
+def _clock(patch: Patch, seconds: str) -> None:
+    """Each look at the wall clock finds it set by so much more: what measures a time by it is far off."""
+    real, looks = time.time_ns, itertools.count(1)
+
+    def moved() -> int:
+        return real() + next(looks) * int(seconds) * 1_000_000_000
+
+    patch(time, "time_ns", moved)
+    patch(time, "time", lambda: moved() / 1e9)
+
+
 PREMISES: dict[str, Callable[[Patch, str], None]] = {
     "leak": _leak,
     "slow": _slow,
     "late import": _late_import,
     "room": _room,
+    "clock": _clock,
 }
