@@ -294,7 +294,8 @@ class Lab:
             os.waitpid(pid, 0)
             os.close(master)
         self.end(self.command("unpause", "keeper"))  # the keys were for whatever was selected
-        self.finish("start", "keeper")
+        # Not start: a kill that its monitor has yet to carry out would come after it.
+        self.finish("restart", "-t", "0", "keeper")
 
     # -- looking ----------------------------------------------------------------------------------
 
