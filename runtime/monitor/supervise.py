@@ -278,7 +278,9 @@ class Monitor:
             except ChildProcessError:
                 pass
         self.streams.drain()
-        self._remove_group()
+        from runtime.monitor import ending
+
+        ending.remove_group(self)
         self.clients.close_listener(self.plan["run"])
         # The run directory stays: if the starter is dead it is the trace of the addresses that it took.
         try:
@@ -469,49 +471,11 @@ class Monitor:
     def _end(
         self, code: int | None = None, oom_killed: bool = False, finished: int | None = None, error: str = ""
     ) -> None:
-        """The last word: exit file, database, firewall, removal, cgroup, lock; then those who wait."""
-        from runtime.kernel.tree import remove_tree
+        """The last word; see :func:`runtime.monitor.ending.end`."""
         from runtime.monitor import ending
 
-        plan = self.plan
         code = self.exit_code if code is None else code
-        finished = time.time_ns() if finished is None else finished
-        compressor = 0
-        if self.streams.log is not None:
-            self.streams.log.close()
-            compressor = self.streams.log.compressor
-            self.streams.log = None
-        self.loop.cancel("write")
-        written = ending.record_end(plan, code, oom_killed, finished, self.manual_stop, error, self.stopped)
-        self.cgroup.kill(plan["cgroup"])
-        self._remove_group()
-        for fd in (*self.reserved, *(self.names or ())):
-            self.loop.forget(fd)
-            os.close(fd)
-        self.names = None
-        if self.names_pid:  # it holds sockets in the network namespace, which must go now
-            os.kill(self.names_pid, signal.SIGKILL)
-        if self.netns >= 0:
-            os.close(self.netns)
-        self.clients.close_listener(plan["run"])
-        if plan["ports"]:
-            self._settle_firewall()
-        if plan["auto_remove"] and compressor:
-            os.kill(compressor, signal.SIGKILL)
-            os.waitpid(compressor, 0)
-        # A run directory without a living monitor is what tells the next command to finish what we could not.
-        if written and ending.removed(plan):
-            remove_tree(plan["run"])
-        os.close(self.lock)
-        self.finished = True
-        self.clients.finish(code, oom_killed)
-
-    def _remove_group(self) -> None:
-        """And what was made above it for ``--cgroup-parent``."""
-        group, ours = self.plan["cgroup"], self.plan["monitor_cgroup"].rpartition("/")[0]
-        self.cgroup.remove(group)
-        if not group.startswith(ours + "/"):
-            self.cgroup.remove_made_parents(group)
+        ending.end(self, code, oom_killed, time.time_ns() if finished is None else finished, error)
 
     def watch_names(self) -> None:
         for fd in self.names or ():
@@ -526,9 +490,3 @@ class Monitor:
         from runtime.network import stub
 
         self.names_pid = stub.spawn(self.plan["names"], self.names)
-
-    def _settle_firewall(self) -> None:
-        """Published ports go; a program of its own does it, so that we need no netlink library."""
-        argv = self.plan["settle"]
-        pid = os.posix_spawn(argv[0], argv, {"PATH": "/usr/bin:/bin"})
-        os.waitpid(pid, 0)

@@ -133,7 +133,7 @@ VOLUME: Modules = {
 }
 
 SYSTEM: Modules = {
-    "boot": (f"{_HERE}.system_boot", "Start what the restart policies want after the machine has come up"),
+    "boot": (f"{_HERE}.system_boot", "Start the containers that their restart policy wants running"),
     "check": (f"{_HERE}.system_check", "Check that everything is as it should be, and mend it"),
     "df": (f"{_HERE}.system_df", "Show disk usage"),
     "events": TOP["events"],
