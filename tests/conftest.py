@@ -221,8 +221,8 @@ def busybox(shared_engine: Engine, busybox_tar: bytes) -> str:
 
 @pytest.fixture(scope="session")
 def base_image(shared_engine: Engine) -> str:
-    """``base:latest`` in the shared root: the machine's own shell, core utilities and Python. Where collecting
-    them takes minutes (an emulated machine), ``TUIDOCK_TEST_BASE`` names an archive of it."""
+    """``base:latest`` in the shared root: the machine's own shell, core utilities and Python. Where
+    collecting them takes minutes (an emulated machine), ``TUIDOCK_TEST_BASE`` names an archive of it."""
     if archive := os.environ.get("TUIDOCK_TEST_BASE"):
         with Path(archive).open("rb") as file:
             shared_engine.images.load(file)

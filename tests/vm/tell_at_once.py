@@ -1,4 +1,4 @@
-"""A pytest plugin that prints a failure when it happens: an emulated run takes long, and may not come to its end."""
+"""A pytest plugin that prints a failure when it happens: an emulated run takes long, and may never end."""
 
 from __future__ import annotations
 
