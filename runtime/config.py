@@ -10,16 +10,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, cast
 
 from runtime.errors import InvalidInput
+from runtime.model.record import record
 
 __all__ = ["AddressPool", "BuilderCollection", "Config", "load"]
 
 
-@dataclass(frozen=True)
+@record
 class AddressPool:
     """``default-address-pools``: subnets of ``size`` bits are cut from ``base``."""
 
@@ -27,7 +28,7 @@ class AddressPool:
     size: int
 
 
-@dataclass(frozen=True)
+@record
 class BuilderCollection:
     """``builder: {gc: {enabled, defaultKeepStorage}}``: the build cache's limit in bytes; None: by
     the disk."""
@@ -42,7 +43,7 @@ DEFAULT_POOLS = (
 )
 
 
-@dataclass(frozen=True)
+@record
 class Config:
     """Every key that we know; a dash in the file is an underscore here."""
 
@@ -131,8 +132,8 @@ _STRING_LISTS = {
 }
 _INTEGERS = {"mtu", "default-shm-size", "shutdown-timeout"}
 _STRINGS = {"bip", "cgroup-parent", "userns-remap", "userns-pool"}
-_ACCOUNT = re.compile(r"[^:\s]+(:[^:\s]+)?")
-_POOL = re.compile(r"([1-9][0-9]{0,9}):([1-9][0-9]{0,9})", re.ASCII)
+_ACCOUNT = r"[^:\s]+(:[^:\s]+)?"
+_POOL = r"(?a)([1-9][0-9]{0,9}):([1-9][0-9]{0,9})"
 
 
 def _pool(item: dict[str, object]) -> AddressPool:
@@ -178,10 +179,10 @@ def _value(path: Path, key: str, value: object) -> object:
     if key in _STRINGS:
         if not isinstance(value, str):
             raise wrong("a string")
-        if key == "userns-remap" and value and not _ACCOUNT.fullmatch(value):
+        if key == "userns-remap" and value and not re.fullmatch(_ACCOUNT, value):
             raise wrong("default, USER, USER:GROUP or UID:GID")
         if key == "userns-pool":
-            pool = _POOL.fullmatch(value)
+            pool = re.fullmatch(_POOL, value)
             if pool is None or int(pool[2]) < 65536 or int(pool[1]) + int(pool[2]) > 0xFFFFFFFE:
                 raise wrong("START:COUNT with at least 65536 ids")
         return value

@@ -13,15 +13,15 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from runtime.context import Context
+from runtime.model.record import record
 from runtime.store import build_cache
 
 __all__ = ["CachedLayer", "LayerCache", "key_of"]
 
 
-@dataclass(frozen=True)
+@record
 class CachedLayer:
     """``created_at`` is when the layer was made (nanoseconds), so that a build that is all cache gives
     the same image."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 
 from runtime.build.dockerignore import IgnoreRules
 from runtime.build.instructions import (
@@ -29,18 +28,17 @@ from runtime.build.instructions import (
 from runtime.build.lexer import LogicalLine, lex
 from runtime.build.state import PROXY_ARGUMENTS, platform_arguments
 from runtime.build.substitution import SubstitutionError, expand
+from runtime.model.record import record
 
 __all__ = ["RULES", "Finding", "check", "findings_are_errors"]
 
-_SECRET = re.compile(
-    r"(?:^|_)(?:apikey|auth|credentials?|key|password|pword|passwd|pass|secret|token)(?:_|$)", re.I
-)
-_PUBLIC = re.compile(r"(?:^|_)public(?:_|$)|_file$|_path$", re.I)
-_PORT = re.compile(r"\d+(-\d+)?(/(tcp|udp|sctp))?")
+_SECRET = r"(?i)(?:^|_)(?:apikey|auth|credentials?|key|password|pword|passwd|pass|secret|token)(?:_|$)"
+_PUBLIC = r"(?i)(?:^|_)public(?:_|$)|_file$|_path$"
+_PORT = r"\d+(-\d+)?(/(tcp|udp|sctp))?"
 _SHELL_VARIABLES = frozenset(("HOME", "HOSTNAME", "PATH", "PWD", "TERM", "USER"))
 
 
-@dataclass(frozen=True)
+@record
 class Finding:
     """``line`` counts from 1."""
 
@@ -49,7 +47,7 @@ class Finding:
     line: int
 
 
-@dataclass(frozen=True)
+@record
 class _Subject:
     dockerfile: Dockerfile
     lines: tuple[LogicalLine, ...]
@@ -294,7 +292,7 @@ def _secrets(subject: _Subject) -> Found:
     for _, item in subject.instructions():
         if isinstance(item, (Arg, Env)):
             for name, _ in item.pairs:
-                if _SECRET.search(name) and not _PUBLIC.search(name):
+                if re.search(_SECRET, name) and not re.search(_PUBLIC, name):
                     yield (
                         item.first,
                         f'Do not use ARG or ENV instructions for sensitive data ({item.keyword} "{name}")',
@@ -319,7 +317,7 @@ def _expose_format(subject: _Subject) -> Found:
     for _, item in subject.instructions():
         if isinstance(item, Expose):
             for port in item.ports:
-                if "$" not in port and not _PORT.fullmatch(port.lower()):
+                if "$" not in port and not re.fullmatch(_PORT, port.lower()):
                     yield (
                         item.first,
                         "EXPOSE instruction should not define an IP address or host-port mapping, found"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.build.dockerignore import IgnoreRules, PatternError, read_rules
@@ -15,13 +14,14 @@ from runtime.build.options import BuildOptions
 from runtime.context import Context
 from runtime.images.leases import temporary_name
 from runtime.kernel.tree import remove_tree
+from runtime.model.record import record
 
 __all__ = ["OpenedContext", "open_context", "read_ignore_file"]
 
 _MAX_DOCKERFILE = 16 << 20
 
 
-@dataclass(frozen=True)
+@record
 class OpenedContext:
     """``ignore_file`` is NAME.dockerignore beside the Dockerfile, else .dockerignore of the context."""
 

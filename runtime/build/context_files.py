@@ -12,16 +12,17 @@ import posixpath
 import re
 import stat as stat_bits
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from runtime.build.dockerignore import IgnoreRules, PatternError, pattern_regex, read_rules
 from runtime.build.tree_digests import TreeDigests
 from runtime.images.layer_view import LayerView, Node
+from runtime.model.record import record
 
 __all__ = ["VANISHED", "Selection", "SourceNotFound", "SourceTree", "digest", "select", "unlike"]
 
-_WILD = re.compile(r"[*?\[\\]")
+_WILD = r"[*?\[\\]"
 VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO})
 """What opening and reading an entry meets when it is gone, or something else than when it was listed."""
 
@@ -30,7 +31,7 @@ class SourceNotFound(ValueError):
     """A source that is not there, was ignored or lies outside; the message names it."""
 
 
-@dataclass(frozen=True)
+@record
 class SourceTree:
     """``mapped`` trees (the context) have all files owned by 0:0. ``name`` is for messages. Only a ``sealed``
     tree cannot change under our eyes."""
@@ -43,7 +44,7 @@ class SourceTree:
     sealed: bool = False
 
 
-@dataclass(frozen=True)
+@record
 class _Shown:
     """What of a tree a source brings: paths are from the tree's root, ``exclude`` is about those below
     ``base``."""
@@ -69,7 +70,7 @@ class _Shown:
         return self.ignore.descend(path) or self.exclude.descend(self._relative(path))
 
 
-@dataclass(frozen=True)
+@record
 class Selection:
     """One source. ``place`` is its path in its tree, as named (for ``--parents``); ``root`` what it names."""
 
@@ -131,7 +132,7 @@ def select(tree: SourceTree, source: str, exclude: Sequence[str] = ()) -> list[S
     TreeLoop, OSError."""
     path = _inside(source)
     rules = read_rules("\n".join(exclude)) if exclude else IgnoreRules()
-    if _WILD.search(path):
+    if re.search(_WILD, path):
         try:
             found = list(_matches(tree, path))
         except PatternError as error:
@@ -198,7 +199,7 @@ def _match_parts(tree: SourceTree, at: Node, place: str, parts: list[str]) -> It
             if child.is_directory:
                 yield from _match_parts(tree, child, prefix + name, parts)
         return
-    if not _WILD.search(head):
+    if not re.search(_WILD, head):
         node = _visible(tree, prefix + head)
         if node is not None:
             yield from _match_parts(tree, node, prefix + head, rest)

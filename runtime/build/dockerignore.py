@@ -10,8 +10,9 @@ from __future__ import annotations
 import itertools
 import posixpath
 import re
-from dataclasses import dataclass
 from functools import cached_property
+
+from runtime.model.record import record
 
 __all__ = ["IgnoreRules", "PatternError", "pattern_regex", "read_rules"]
 
@@ -20,7 +21,7 @@ class PatternError(ValueError):
     """A pattern with an unfinished ``[`` or escape."""
 
 
-@dataclass(frozen=True)
+@record
 class _Pattern:
     text: str
     keep: bool

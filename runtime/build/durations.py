@@ -7,7 +7,7 @@ import re
 __all__ = ["parse_duration"]
 
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_PART = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)"
 
 
 def parse_duration(text: str) -> int:
@@ -17,7 +17,7 @@ def parse_duration(text: str) -> int:
     if body == "0":
         return 0
     total, at = 0.0, 0
-    for match in _PART.finditer(body):
+    for match in re.finditer(_PART, body):
         if match.start() != at:
             break
         total += float(match.group(1)) * _UNITS[match.group(2)]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from runtime.build.lexer import Heredoc, Source
+from runtime.model.record import record
 
 __all__ = [
     "Add",
@@ -34,7 +33,7 @@ __all__ = [
 Pairs = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
+@record
 class Instruction:
     """``text`` is the instruction on one line, as written; ``first`` and ``last`` are line numbers."""
 
@@ -47,7 +46,7 @@ class Instruction:
         return self.text.split(None, 1)[0].upper()
 
 
-@dataclass(frozen=True)
+@record
 class Command:
     """The exec form (``argv``), or the shell form (``argv`` is one text that the shell gets)."""
 
@@ -55,33 +54,33 @@ class Command:
     shell_form: bool
 
 
-@dataclass(frozen=True)
+@record
 class From(Instruction):
     image: str
     alias: str = ""
     platform: str = ""
 
 
-@dataclass(frozen=True)
+@record
 class Arg(Instruction):
     """A default of None: none was given."""
 
     pairs: tuple[tuple[str, str | None], ...]
 
 
-@dataclass(frozen=True)
+@record
 class Env(Instruction):
     pairs: Pairs
     legacy: bool = False
 
 
-@dataclass(frozen=True)
+@record
 class Label(Instruction):
     pairs: Pairs
     legacy: bool = False
 
 
-@dataclass(frozen=True)
+@record
 class Copy(Instruction):
     sources: tuple[str, ...]
     destination: str
@@ -94,7 +93,7 @@ class Copy(Instruction):
     parents: bool = False
 
 
-@dataclass(frozen=True)
+@record
 class Add(Copy):
     """``unpack`` None: archives of the context are unpacked, fetched ones are not."""
 
@@ -103,7 +102,7 @@ class Add(Copy):
     unpack: bool | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Run(Instruction):
     command: Command
     heredocs: tuple[Heredoc, ...] = ()
@@ -112,42 +111,42 @@ class Run(Instruction):
     security: str = ""
 
 
-@dataclass(frozen=True)
+@record
 class Cmd(Instruction):
     command: Command
 
 
-@dataclass(frozen=True)
+@record
 class Entrypoint(Instruction):
     command: Command
 
 
-@dataclass(frozen=True)
+@record
 class Expose(Instruction):
     ports: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@record
 class User(Instruction):
     user: str
 
 
-@dataclass(frozen=True)
+@record
 class Workdir(Instruction):
     path: str
 
 
-@dataclass(frozen=True)
+@record
 class Volume(Instruction):
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@record
 class StopSignal(Instruction):
     signal: str
 
 
-@dataclass(frozen=True)
+@record
 class HealthCheckInstruction(Instruction):
     """``command`` None is ``HEALTHCHECK NONE``. Durations are nanoseconds; 0 leaves the default."""
 
@@ -159,24 +158,24 @@ class HealthCheckInstruction(Instruction):
     retries: int = 0
 
 
-@dataclass(frozen=True)
+@record
 class Shell(Instruction):
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@record
 class OnBuild(Instruction):
     """``trigger`` is an instruction's text, heredocs included, for the child's build to parse."""
 
     trigger: str
 
 
-@dataclass(frozen=True)
+@record
 class Maintainer(Instruction):
     name: str
 
 
-@dataclass(frozen=True)
+@record
 class Stage:
     """``index`` counts from 0; ``name`` is lower case, "" without ``AS``."""
 
@@ -186,7 +185,7 @@ class Stage:
     instructions: tuple[Instruction, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Dockerfile:
     source: Source
     escape: str

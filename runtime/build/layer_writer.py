@@ -11,10 +11,10 @@ import os
 import stat as stat_bits
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.images.layer_view import LayerView, Node, components
+from runtime.model.record import record
 
 __all__ = ["LayerWriter", "Owner", "WriteRefused"]
 
@@ -25,10 +25,13 @@ class WriteRefused(ValueError):
     """What is there already does not allow it; the message says what and where."""
 
 
-@dataclass(frozen=True)
+@record
 class Owner:
     uid: int = 0
     gid: int = 0
+
+
+_ROOT = Owner()
 
 
 class LayerWriter:
@@ -83,7 +86,7 @@ class LayerWriter:
         path: str,
         *,
         mode: int = 0o755,
-        owner: Owner = Owner(),
+        owner: Owner = _ROOT,
         like: Node | None = None,
         overwrite: bool = False,
     ) -> bool:

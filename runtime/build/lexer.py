@@ -8,11 +8,12 @@ doubled escape character at a line's end is no continuation, directives count on
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from runtime.build.failure import DockerfileError
 from runtime.build.substitution import SubstitutionError, expand_words, unquote
+from runtime.model.record import record
 
 __all__ = ["Heredoc", "Lexed", "LogicalLine", "Source", "heredoc_of", "lex"]
 
@@ -22,7 +23,7 @@ _HEREDOC = re.compile(r"^(\d*)<<(-?)([^<]*)$")
 _HEREDOC_KEYWORDS = ("RUN", "COPY", "ADD")
 
 
-@dataclass(frozen=True)
+@record
 class Source:
     """A Dockerfile's text and the name that messages call it by."""
 
@@ -34,7 +35,7 @@ class Source:
         return self.text.split("\n")
 
 
-@dataclass(frozen=True)
+@record
 class Heredoc:
     """``content`` has its leading tabs removed already when written with ``<<-``. ``expand`` is False for a
     quoted delimiter."""
@@ -46,7 +47,7 @@ class Heredoc:
     file_descriptor: int = 0
 
 
-@dataclass(frozen=True)
+@record
 class LogicalLine:
     """One instruction: continuations joined, comments dropped. ``first`` and ``last`` count from 1."""
 
@@ -57,7 +58,7 @@ class LogicalLine:
     empty_continuation: bool = False
 
 
-@dataclass(frozen=True)
+@record
 class Lexed:
     source: Source
     lines: tuple[LogicalLine, ...]

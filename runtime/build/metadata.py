@@ -30,7 +30,7 @@ __all__ = ["MetadataError", "apply_metadata", "declare_argument", "is_metadata"]
 
 Expand = Callable[[str], str]
 
-_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(\w+))?")
+_PORT = r"(\d{1,5})(?:-(\d{1,5}))?(?:/(\w+))?"
 
 
 class MetadataError(ValueError):
@@ -125,7 +125,7 @@ def _expose(state: StageState, instruction: Expose, expand: Expand) -> None:
 
 def _ports(text: str) -> list[str]:
     """``80``, ``80/udp``, ``8000-8010/tcp``; a host part, which says nothing here, is dropped."""
-    match = _PORT.fullmatch(text.rpartition(":")[2])
+    match = re.fullmatch(_PORT, text.rpartition(":")[2])
     if match is None:
         raise MetadataError(f"invalid containerPort: {text}")
     first = int(match.group(1))

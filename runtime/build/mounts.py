@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from runtime.model.record import record
 
 __all__ = ["MountError", "RunMount", "parse_mount"]
 
-_SIZE = re.compile(r"(\d+)([bkmgt]?)b?", re.I)
+_SIZE = r"(?i)(\d+)([bkmgt]?)b?"
 _KEYS = {
     "bind": {"source", "target", "from", "rw"},
     "cache": {"id", "target", "ro", "sharing", "from", "source", "mode", "uid", "gid"},
@@ -23,7 +24,7 @@ class MountError(ValueError):
     """The flag is wrong; the message says how."""
 
 
-@dataclass(frozen=True)
+@record
 class RunMount:
     """``target`` "" takes the type's default. ``size`` is bytes."""
 
@@ -105,7 +106,7 @@ def _number(text: str, base: int) -> int:
 
 
 def _size(text: str) -> int:
-    match = _SIZE.fullmatch(text)
+    match = re.fullmatch(_SIZE, text)
     if match is None:
         raise MountError(f"invalid size {text!r} in --mount")
     return int(match.group(1)) << (10 * "bkmgt".index((match.group(2) or "b").lower()))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from runtime.errors import InvalidInput
 from runtime.model.container import Resources
+from runtime.model.record import record
 
 if TYPE_CHECKING:
     from runtime.build.failure import BuildFailed
@@ -39,7 +40,7 @@ def parse_fields(text: str, known: Iterable[str], what: str, hint: str) -> dict[
     return found
 
 
-@dataclass(frozen=True)
+@record
 class Secret:
     """A secret for ``RUN --mount=type=secret,id=...``: the bytes of a file or of an environment variable."""
 
@@ -48,7 +49,7 @@ class Secret:
     variable: str | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Output:
     """Where the result goes besides, or instead of, the image store.
 
@@ -65,7 +66,7 @@ class Output:
     """Of "oci" and "docker": the layout unpacked (``tar=false``)."""
 
 
-@dataclass(frozen=True)
+@record
 class CacheStore:
     """``--cache-from`` and ``--cache-to``: ``type`` "local" has a directory, "registry" a reference in
     ``place``. ``every_step`` is ``mode=max``; without it only the steps of the result are kept."""
@@ -98,7 +99,7 @@ class CacheStore:
         return cls(kind, place, fields.get("tag", "latest"), every_step=mode == "max", ignore_errors=ignore)
 
 
-@dataclass(frozen=True)
+@record
 class BuildOptions:
     """``context`` is a directory. ``dockerfile`` is a path (relative to the working directory, as the command
     line gives it), None for ``Dockerfile`` in the context; ``dockerfile_text`` replaces the file, for
@@ -139,7 +140,7 @@ class BuildOptions:
     debug_shell: Callable[[BuildFailed, Session], object] | None = None
 
 
-@dataclass(frozen=True)
+@record
 class BuildWarning:
     """``rule`` is a check's name ("" for other advice), ``line`` counts from 1 (0: none); ``excerpt`` shows
     the lines around it."""
@@ -155,7 +156,7 @@ class BuildWarning:
         return f"{text} (line {self.line})" if self.line else text
 
 
-@dataclass(frozen=True)
+@record
 class BuildResult:
     """``steps`` counts the steps that make files (FROM, RUN, COPY, ADD, WORKDIR), ``cached_steps`` those of
     them that were found in the cache. ``image_id`` is "" when the outputs keep no image;

@@ -12,7 +12,7 @@ from runtime.images.layer_view import LayerView
 __all__ = ["OwnershipError", "mode_change", "resolve_owner"]
 
 _MAX_ID = (1 << 31) - 1
-_CLAUSE = re.compile(r"([ugoa]*)([+=-])([rwxXstugo]*)")
+_CLAUSE = r"([ugoa]*)([+=-])([rwxXstugo]*)"
 _BITS = {"r": 0o444, "w": 0o222, "x": 0o111}
 _WHO = {"u": 0o700, "g": 0o070, "o": 0o007}
 
@@ -69,7 +69,7 @@ def mode_change(text: str) -> Callable[[int], int]:
         return lambda _: fixed
     clauses = []
     for part in text.split(","):
-        match = _CLAUSE.fullmatch(part)
+        match = re.fullmatch(_CLAUSE, part)
         if match is None:
             raise OwnershipError(
                 f"invalid chmod parameter: {text!r}: it should be octal (0755) or symbolic (u=rwX)"

@@ -36,7 +36,7 @@ from runtime.build.words import Words, quoted_words
 
 __all__ = ["KEYWORDS", "parse", "parse_trigger"]
 
-_STAGE_NAME = re.compile(r"^[a-z][a-z0-9\-_.]*$")
+_STAGE_NAME = r"^[a-z][a-z0-9\-_.]*$"
 _RESERVED = ("context", "scratch")
 
 
@@ -109,7 +109,7 @@ def _from(words: Words) -> From:
     if len(parts) not in (1, 3) or (len(parts) == 3 and parts[1].upper() != "AS"):
         raise words.error("requires either one or three arguments", "FROM IMAGE [AS NAME]")
     alias = parts[2] if len(parts) == 3 else ""
-    if alias and not _STAGE_NAME.match(alias.lower()):
+    if alias and not re.match(_STAGE_NAME, alias.lower()):
         raise words.error(
             f"has an invalid stage name: {alias!r}",
             "a stage's name begins with a letter and has only letters, digits, - _ and .",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat as stat_bits
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from runtime.images.layer_view import LayerView
 from runtime.images.layers import layer_paths
 from runtime.kernel.tree import remove_tree
 from runtime.model.container import Mount, MountType
+from runtime.model.record import record
 
 if TYPE_CHECKING:
     from runtime.containers.session import Session
@@ -33,7 +33,7 @@ _STUBS = ("dev", "proc", "sys", "etc/hosts", "etc/hostname", "etc/resolv.conf", 
 """What a container's start may leave as empty files and directories, to mount on."""
 
 
-@dataclass(frozen=True)
+@record
 class _Command:
     """``script`` is the text of a heredoc that begins with ``#!``, for ``argv[0]`` to be."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from runtime.build.failure import DockerfileError
 from runtime.build.instructions import Copy, Dockerfile, Run, Stage
 from runtime.build.mounts import MountError, parse_mount
 from runtime.build.substitution import SubstitutionError, expand
+from runtime.model.record import record
 
 __all__ = ["PlannedStage", "plan", "stage_reference"]
 
 
-@dataclass(frozen=True)
+@record
 class PlannedStage:
     """``base`` is FROM's image name, expanded; ``base_stage`` the index when it is an earlier stage."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from runtime.build.context_files import Selection
 from runtime.build.layer_writer import LayerWriter, Owner
 from runtime.images.layer_view import Node, components
+from runtime.model.record import record
 
 __all__ = ["Target", "place_file", "transfer", "transfer_content"]
 
 
-@dataclass(frozen=True)
+@record
 class Target:
     """``path`` as written, absolute; ``is_directory`` when it ends in a slash or several sources go there.
     ``owner`` None keeps each file's own. ``change_mode`` None keeps modes."""

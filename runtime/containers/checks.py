@@ -25,9 +25,9 @@ _KERNEL_SYSCTLS = frozenset(
     "kernel." + name for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni",
                                   "shm_rmid_forced")
 )  # fmt: skip
-_SYSCTL_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_:-]+)+", re.ASCII)
-_CPU_LIST = re.compile(r"[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*", re.ASCII)
-_MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", re.ASCII)
+_SYSCTL_NAME = r"(?a)[A-Za-z0-9_-]+(\.[A-Za-z0-9_:-]+)+"
+_CPU_LIST = r"(?a)[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*"
+_MAC = r"(?a)[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}"
 _TMPFS_FLAGS = frozenset(
     ("ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec", "sync", "async", "dirsync", "atime",
      "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime")
@@ -52,7 +52,7 @@ def check(config: ContainerConfig) -> ContainerConfig:
         )
     for attachment in config.networks:
         mac = attachment.mac_address
-        if mac and (not _MAC.fullmatch(mac) or int(mac[:2], 16) & 1 or set(mac) <= set("0:")):
+        if mac and (not re.fullmatch(_MAC, mac) or int(mac[:2], 16) & 1 or set(mac) <= set("0:")):
             raise InvalidInput(
                 f"{mac!r} is not a valid mac address for --mac-address",
                 hint="six pairs of hex digits of one machine, for example 02:42:ac:11:00:02",
@@ -113,7 +113,7 @@ def _check_set(option: str, what: str, text: str | None, available: str) -> None
     """Syntax, and that the machine has them (runc finds out only when the container is half made)."""
     if not text:
         return
-    if not _CPU_LIST.fullmatch(text):
+    if not re.fullmatch(_CPU_LIST, text):
         raise InvalidInput(
             f"invalid value {text!r} for {option}", hint="a list such as 0-3 or 0,2", subject=text
         )
@@ -140,7 +140,7 @@ def _members(text: str) -> set[int]:
 def _check_sysctls(config: ContainerConfig) -> None:
     """Only what a namespace of the container's own holds; anything else would change the machine."""
     for name, value in config.sysctls.items():
-        if not _SYSCTL_NAME.fullmatch(name) or "\0" in value or "\n" in value:
+        if not re.fullmatch(_SYSCTL_NAME, name) or "\0" in value or "\n" in value:
             raise InvalidInput(
                 f"invalid sysctl for --sysctl: {name!r}", hint="write NAME=VALUE", subject=name
             )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import NotFound
+from runtime.model.record import record
 from runtime.store import images as rows
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["LayerInfo", "has_layer", "layer_info", "layer_path", "layer_paths"]
 
 
-@dataclass(frozen=True)
+@record
 class LayerInfo:
     """``size`` is the bytes of its regular files, each counted once."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["exclusive_lease", "is_abandoned", "lease", "temporary_name"]
 
-_TEMPORARY = re.compile(r"\.tmp-(\d+)-(\d+)-([0-9a-f]{8})?[0-9a-f]+")
+_TEMPORARY = r"\.tmp-(\d+)-(\d+)-([0-9a-f]{8})?[0-9a-f]+"
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def temporary_name() -> str:
 
 def is_abandoned(name: str) -> bool:
     """Is this a temporary name whose process is gone (or its pid somebody else's by now)?"""
-    match = _TEMPORARY.fullmatch(name)
+    match = re.fullmatch(_TEMPORARY, name)
     if match is None:
         return False
     return start_time(int(match[1])) != int(match[2]) or match[3] not in (None, _boot())

@@ -6,13 +6,13 @@ import json
 import re
 from calendar import timegm
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from time import gmtime, strftime
 from typing import Any
 
 from runtime.errors import InvalidInput
 from runtime.model.container import HealthCheck
 from runtime.model.image import HistoryEntry, ImageConfig
+from runtime.model.record import record
 
 __all__ = [
     "MEDIA_TYPE_CONFIG",
@@ -31,13 +31,11 @@ MEDIA_TYPE_CONFIG = "application/vnd.oci.image.config.v1+json"
 MEDIA_TYPE_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 MEDIA_TYPE_INDEX = "application/vnd.oci.image.index.v1+json"
 
-_TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):?(\d\d))?"
-)
+_TIME = r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):?(\d\d))?"
 _SECOND = 1_000_000_000
 
 
-@dataclass(frozen=True)
+@record
 class ConfigDocument:
     """A config blob, read."""
 
@@ -65,7 +63,7 @@ def format_time(nanoseconds: int) -> str:
 
 def parse_time(text: object) -> int:
     """Nanoseconds since the epoch; 0 for what is missing, before it or no time."""
-    match = _TIME.fullmatch(text) if isinstance(text, str) else None
+    match = re.fullmatch(_TIME, text) if isinstance(text, str) else None
     if match is None:
         return 0
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])

@@ -7,9 +7,9 @@ The grammar is that of the distribution project (github.com/distribution/referen
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from runtime.errors import InvalidInput
+from runtime.model.record import record
 
 __all__ = ["DEFAULT_DOMAIN", "DEFAULT_TAG", "Reference", "is_digest", "is_id_prefix", "normalize"]
 
@@ -37,7 +37,7 @@ def is_id_prefix(text: str) -> bool:
     return len(digits) <= 64 and _HEX.fullmatch(digits) is not None
 
 
-@dataclass(frozen=True)
+@record
 class Reference:
     """A normalized reference; it has a tag or a digest, or both. ``str()`` is the full form."""
 

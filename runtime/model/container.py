@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from runtime.model.ids import IdMap
+from runtime.model.record import record
 
 __all__ = [
     "Container",
@@ -56,7 +57,7 @@ class RestartPolicyName(StrEnum):
     UNLESS_STOPPED = "unless-stopped"
 
 
-@dataclass(frozen=True)
+@record
 class Mount:
     """``source`` is a host path (bind), a volume's name (volume; "" = anonymous), an image's name (image,
     always read-only) or "" (tmpfs)."""
@@ -83,7 +84,7 @@ class Mount:
     """From ``--volumes-from``: its anonymous volume belongs to the other container."""
 
 
-@dataclass(frozen=True)
+@record
 class PortBinding:
     """``host_port`` 0 asks for an ephemeral one. Bindings of one ``group`` share their host port and
     traffic is balanced over the containers in it (a service's replicas); None: the port is exclusive."""
@@ -95,7 +96,7 @@ class PortBinding:
     group: str | None = None
 
 
-@dataclass(frozen=True)
+@record
 class Resources:
     """Limits; None leaves the kernel's default."""
 
@@ -120,13 +121,13 @@ class Resources:
     """Of these "PATH:VALUE", as :mod:`runtime.model.devices` reads them."""
 
 
-@dataclass(frozen=True)
+@record
 class RestartPolicy:
     name: RestartPolicyName = RestartPolicyName.NO
     max_retries: int = 0
 
 
-@dataclass(frozen=True)
+@record
 class HealthCheck:
     """``test`` is docker's: ("CMD", ...), ("CMD-SHELL", text) or ("NONE",). Durations are nanoseconds."""
 
@@ -138,7 +139,7 @@ class HealthCheck:
     retries: int = 3
 
 
-@dataclass(frozen=True)
+@record
 class NetworkAttachment:
     """A wish to be on ``network`` (a name or id); ``aliases`` are extra names there. ``links`` are
     "NAME:ALIAS": what NAME is there, this container alone calls ALIAS too. The default route leads through
@@ -152,7 +153,7 @@ class NetworkAttachment:
     gw_priority: int = 0
 
 
-@dataclass(frozen=True)
+@record
 class ContainerConfig:
     """Everything that ``create`` was asked for, with the image's defaults merged in.
 
@@ -220,7 +221,7 @@ class ContainerConfig:
     """A build step: hidden from lists, removed by whoever finds its owner dead."""
 
 
-@dataclass(frozen=True)
+@record
 class HealthState:
     """``status`` is "starting", "healthy" or "unhealthy"."""
 
@@ -229,7 +230,7 @@ class HealthState:
     log: tuple[dict[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class ContainerState:
     status: ContainerStatus = ContainerStatus.CREATED
     pid: int = 0
@@ -245,7 +246,7 @@ class ContainerState:
     """Limits that could not be enforced on this machine, in words."""
 
 
-@dataclass(frozen=True)
+@record
 class Endpoint:
     """A container's place on a network while it runs."""
 
@@ -262,7 +263,7 @@ class Endpoint:
     gw_priority: int = 0
 
 
-@dataclass(frozen=True)
+@record
 class Container:
     """``layers`` are the diff ids of its root file system, lowest first."""
 

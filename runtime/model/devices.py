@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from runtime.errors import InvalidInput
 from runtime.model.quantities import parse_size
+from runtime.model.record import record
 
 __all__ = ["DeviceRule", "parse_device", "parse_device_rule", "parse_iops", "parse_rate", "parse_weight"]
 
-_RULE = re.compile(r"([acb]) ([0-9]{1,7}|\*):([0-9]{1,7}|\*) ([rwm]{1,3})", re.ASCII)
+_RULE = r"(?a)([acb]) ([0-9]{1,7}|\*):([0-9]{1,7}|\*) ([rwm]{1,3})"
 _LARGEST_RATE = (1 << 63) - 1
 
 
-@dataclass(frozen=True)
+@record
 class DeviceRule:
     """``kind`` is "a" (all), "b" or "c"; None is any number; ``access`` letters of "rwm"."""
 
@@ -58,7 +58,7 @@ def _is_access(text: str) -> bool:
 
 def parse_device_rule(text: str) -> DeviceRule:
     """``--device-cgroup-rule``: "c 13:* rwm". Raises InvalidInput."""
-    match = _RULE.fullmatch(text.strip())
+    match = re.fullmatch(_RULE, text.strip())
     if match is None:
         raise InvalidInput(
             f"invalid device cgroup format for --device-cgroup-rule: {text!r}",

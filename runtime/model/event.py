@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
+
+from runtime.model.record import record
 
 __all__ = ["CancelEvent", "Event", "Progress", "ProgressCallback"]
 
 
-@dataclass(frozen=True)
+@record
 class Event:
     """``type`` is container, image, network, volume, builder or service; ``action`` is docker's:
     create start die stop kill restart pause unpause oom destroy rename attach exec_start exec_die
@@ -24,7 +26,7 @@ class Event:
     attributes: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@record
 class Progress:
     """One step of a long verb. ``id`` names the step or layer (stable over its life); ``current`` and
     ``total`` are in ``unit`` ("bytes", "steps", "files"); ``line`` is raw output of what is being run,

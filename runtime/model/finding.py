@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from runtime.model.record import record
 
 __all__ = ["Finding"]
 
 
-@dataclass(frozen=True)
+@record
 class Finding:
     """``subject`` names the thing, ``problem`` says what is wrong with it. ``remedy`` is what a repair does,
     in the imperative; "" when only the user can: then ``hint`` says how. ``mended``: it has been done."""

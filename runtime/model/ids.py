@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from runtime.model.record import record
 
 __all__ = ["DEFAULT_COUNT", "IdMap", "IdRange", "to_container", "to_host"]
 
@@ -10,7 +10,7 @@ DEFAULT_COUNT = 65536
 """16 bits of ids: what systemd, useradd and docker give, up to and with "nobody" (65534)."""
 
 
-@dataclass(frozen=True)
+@record
 class IdRange:
     """``count`` ids: ``inside``, inside + 1, ... are ``outside``, outside + 1, ... on the host."""
 
@@ -19,7 +19,7 @@ class IdRange:
     count: int
 
 
-@dataclass(frozen=True)
+@record
 class IdMap:
     """The users and the groups of a container."""
 

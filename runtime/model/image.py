@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from runtime.model.container import HealthCheck
+from runtime.model.record import record
 
 __all__ = ["HistoryEntry", "Image", "ImageConfig", "ImageSummary"]
 
 
-@dataclass(frozen=True)
+@record
 class HistoryEntry:
     created_at: int = 0
     created_by: str = ""
@@ -20,7 +21,7 @@ class HistoryEntry:
     """Unpacked size of the entry's layer; filled when read, not stored."""
 
 
-@dataclass(frozen=True)
+@record
 class ImageConfig:
     """The execution parameters of an image (image-spec config.md, "config")."""
 
@@ -38,7 +39,7 @@ class ImageConfig:
     on_build: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class Image:
     """``id`` is the digest of the config blob ("sha256:..."), ``layers`` the diff ids, lowest first."""
 
@@ -59,7 +60,7 @@ class Image:
     history: tuple[HistoryEntry, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class ImageSummary:
     """A row of ``image ls``: one per reference, ("<none>", "<none>") for a dangling image."""
 

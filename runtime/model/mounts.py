@@ -23,7 +23,7 @@ they always are on a volume (podman's name for it)."""
 
 _PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 _IGNORED_OPTIONS = ("consistent", "cached", "delegated", "default")
-_VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
+_VOLUME_NAME = r"(?a)[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _Wrong = Callable[[str], InvalidInput]
 
 
@@ -103,7 +103,7 @@ def _volume_source(source: str, base: Path | None, wrong: _Wrong) -> tuple[Mount
         if source.startswith("~"):
             return MountType.BIND, os.path.normpath(os.environ.get("HOME", "/root") + source[1:])
         return MountType.BIND, os.path.normpath(base / source)
-    if source and not _VOLUME_NAME.fullmatch(source):
+    if source and not re.fullmatch(_VOLUME_NAME, source):
         raise wrong(f"{source!r} is not a volume's name: only letters, digits, '_', '.' and '-' are allowed")
     return MountType.VOLUME, source
 
@@ -223,7 +223,7 @@ def _mount(values: Mapping[str, str], wrong: _Wrong) -> Mount:
         raise wrong("a tmpfs has no source")
     if kind is MountType.BIND and not source.startswith("/"):
         raise wrong(f"the source {source!r} is not an absolute path" if source else "the source is missing")
-    if kind is MountType.VOLUME and source and not _VOLUME_NAME.fullmatch(source):
+    if kind is MountType.VOLUME and source and not re.fullmatch(_VOLUME_NAME, source):
         raise wrong(f"{source!r} is not a volume's name")
     propagation = values.get("bind-propagation", "rprivate")
     if propagation not in _PROPAGATIONS:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from runtime.model.record import record
 
 __all__ = ["Network"]
 
 
-@dataclass(frozen=True)
+@record
 class Network:
     """``bridge`` is the link's name on the host; ``subnet`` is CIDR notation."""
 

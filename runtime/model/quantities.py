@@ -12,7 +12,7 @@ from runtime.errors import InvalidInput
 
 __all__ = ["parse_cpus", "parse_duration", "parse_size", "parse_time"]
 
-_SIZE = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?) ?([kmgtp]?)i?b?", re.IGNORECASE | re.ASCII)
+_SIZE = r"(?ia)([0-9]{1,30}(?:\.[0-9]{1,30})?) ?([kmgtp]?)i?b?"
 _SHIFT = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
 _LARGEST = (1 << 63) - 1
 
@@ -29,18 +29,17 @@ _UNITS = {
 _LONG_UNITS = {"d": 86_400_000_000_000, "w": 604_800_000_000_000}
 _TERM = re.compile(r"([0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})([a-zµμ]+)", re.ASCII)
 
-_RFC3339 = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+_RFC3339 = (
+    r"(?a)([0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:[Tt ]([0-9]{2})(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?)?)?"
-    r"([Zz]|[+-][0-9]{2}:?[0-9]{2})?",
-    re.ASCII,
+    r"([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
 )
-_UNIX = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,9}))?", re.ASCII)
+_UNIX = r"(?a)(-?)([0-9]{1,12})(?:\.([0-9]{1,9}))?"
 
 
 def parse_size(text: str) -> int:
     """Bytes: "512", "50M", "1g", "1.5GiB"; units are powers of 1024 (docker/go-units, RAMInBytes)."""
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip())
     if match is None:
         raise InvalidInput(
             f"invalid size: {text!r}", hint="give a number with b, k, m, g or t: 50M, 1.5g", subject=text
@@ -105,11 +104,11 @@ def parse_time(text: str, now: int) -> int:
     """Nanoseconds since the epoch, of what ``--since`` and ``--until`` take: RFC 3339 (local time without
     a zone), a date, seconds since the epoch with a fraction, or a Go duration back from ``now``."""
     stripped = text.strip()
-    unix = _UNIX.fullmatch(stripped)
+    unix = re.fullmatch(_UNIX, stripped)
     if unix is not None:
         time = int(unix[2]) * 1_000_000_000 + int((unix[3] or "0").ljust(9, "0"))
         return -time if unix[1] else time
-    stamp = _RFC3339.fullmatch(stripped)
+    stamp = re.fullmatch(_RFC3339, stripped)
     if stamp is not None:
         return _stamp(text, stamp)
     sign, magnitude = (1, stripped[1:]) if stripped.startswith("-") else (-1, stripped)

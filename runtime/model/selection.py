@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from runtime.model.record import record
 
 __all__ = ["Selection"]
 
 
-@dataclass(frozen=True)
+@record
 class Selection:
     """``labels`` ("NAME" or "NAME=VALUE") must all be there, none of ``without`` may; ``until`` (nanoseconds)
     keeps what was created later."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from runtime.model.record import record
 
 __all__ = ["ContainerStats"]
 
 
-@dataclass(frozen=True)
+@record
 class ContainerStats:
     """Counters, so that a reader makes rates of two samples: ``cpu_usage`` and ``time`` are nanoseconds,
     memory, network and block figures bytes. ``memory_usage`` leaves out reclaimable file cache as docker

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from runtime.model.record import record
 
 __all__ = ["Filesystem", "ImageTree", "Volume"]
 
 
-@dataclass(frozen=True)
+@record
 class Volume:
     name: str
     created_at: int
@@ -18,7 +20,7 @@ class Volume:
     anonymous: bool = False
 
 
-@dataclass(frozen=True)
+@record
 class Filesystem:
     """What a volume with driver options is made of: ``type`` is "bind" or a file system's, ``options`` are
     mount(8)'s."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from runtime.model.record import record
 from runtime.store.database import Database, Transaction
 
 __all__ = ["CacheRow", "all_rows", "delete", "find", "layers_in_use", "put", "touch"]
@@ -14,7 +14,7 @@ __all__ = ["CacheRow", "all_rows", "delete", "find", "layers_in_use", "put", "to
 _COLUMNS = "key, parent, description, result, size, created_at, used_at, use_count"
 
 
-@dataclass(frozen=True)
+@record
 class CacheRow:
     """``layer`` is a diff id, "" for a step that left the files as they were. Times are nanoseconds."""
 

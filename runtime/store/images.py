@@ -6,9 +6,9 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from runtime.model.record import record
 from runtime.store.database import Database, Transaction
 
 __all__ = [
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@record
 class ImageRow:
     """``refs`` are full references, those with a digest included, sorted."""
 
@@ -48,7 +48,7 @@ class ImageRow:
     refs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class LayerRow:
     """``size`` is unpacked bytes; ``blob_size`` the blob's, else that of the tar made anew."""
 

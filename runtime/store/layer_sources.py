@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from runtime.model.record import record
 from runtime.store.database import Database, Transaction
 
 __all__ = ["LayerSource", "add_source", "pending_layers", "settle", "sources_of"]
 
 
-@dataclass(frozen=True)
+@record
 class LayerSource:
     """The layer ``diff_id`` is in ``repository`` ("localhost:5000/app") as the blob ``blob_digest``."""
 

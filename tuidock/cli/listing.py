@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import click
 
 from runtime.errors import InvalidInput
+from runtime.model.record import record
 from tuidock.cli.output import emit, table
 from tuidock.cli.template import Template
 from tuidock.cli.template_functions import to_json
@@ -28,7 +28,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@record
 class Column(Generic[T]):
     """``key`` is the field's name in templates, ``title`` its header."""
 
@@ -37,7 +37,7 @@ class Column(Generic[T]):
     text: Callable[[T], str]
 
 
-@dataclass(frozen=True)
+@record
 class Listing(Generic[T]):
     """``shown`` are the plain table's columns; ``methods`` adds methods to a row (``.Label "x"``)."""
 

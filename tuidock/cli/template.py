@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runtime.errors import InvalidInput
+from runtime.model.record import record
 from tuidock.cli.template_functions import FUNCTIONS, Nil, go_text, truth
 
 __all__ = ["Template"]
@@ -29,12 +30,12 @@ _TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@record
 class _Literal:
     value: object
 
 
-@dataclass(frozen=True)
+@record
 class _Chain:
     """``base`` is "." (the dot), a variable, or an expression in parentheses; then fields."""
 
@@ -42,7 +43,7 @@ class _Chain:
     fields: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@record
 class _Call:
     """A function or a method with its arguments; a lone operand has none."""
 
@@ -50,7 +51,7 @@ class _Call:
     arguments: tuple[_Literal | _Chain | _Call, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class _Pipe:
     calls: tuple[_Call, ...]
     names: tuple[str, ...] = ()
