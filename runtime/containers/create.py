@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runtime.config import Config
 from runtime.containers import checks, names, seccomp, spec, userns
+from runtime.containers.capability_names import capability_names
 from runtime.containers.trace import tracing
 from runtime.context import Context
 from runtime.errors import Conflict, InvalidInput, NotFound
@@ -237,7 +238,7 @@ def _checked(ctx: Context, config: ContainerConfig, container_id: str) -> Contai
     config = checks.resolve_references(ctx, checks.check(config))
     config = userns.resolve(ctx, config)
     spec.resources_document(config.resources)
-    capabilities = spec.capability_names(config)
+    capabilities = capability_names(config)
     spec.device_nodes(config)
     if any(text.startswith("seccomp={") for text in config.security_opt):
         seccomp.program_for(ctx, config, capabilities)

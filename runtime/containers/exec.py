@@ -8,7 +8,8 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from runtime.containers import seccomp, spec
+from runtime.containers import seccomp
+from runtime.containers.capability_names import capability_names
 from runtime.containers.control import check_running, connect, read_reply, start_error
 from runtime.containers.session import ExecSession
 from runtime.context import Context
@@ -57,7 +58,7 @@ def exec_(
     document = json.loads((ctx.paths.container(container.id) / "config.json").read_text())
     process = document["process"]
     config = replace(container.config, privileged=True) if privileged else container.config
-    names = spec.capability_names(config)
+    names = capability_names(config)
     extra = tuple(env)
     given = {item.partition("=")[0] for item in extra}
     merged = [item for item in process["env"] if item.partition("=")[0] not in given]

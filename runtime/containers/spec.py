@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runtime.containers import defaults
+from runtime.containers.capability_names import capability_names
 from runtime.errors import InvalidInput
 from runtime.model.container import ContainerConfig, Mount, MountType, Resources
 from runtime.model.devices import parse_device, parse_device_rule, parse_iops, parse_rate, parse_weight
@@ -19,7 +20,7 @@ from runtime.model.mounts import IDMAP
 from runtime.model.volume import Filesystem, ImageTree
 
 __all__ = [
-    "capability_names", "device_nodes", "make_spec", "masked_paths", "readonly_paths", "resources_document",
+    "device_nodes", "make_spec", "masked_paths", "readonly_paths", "resources_document",
     "volume_mount",
 ]  # fmt: skip
 
@@ -116,33 +117,6 @@ def _on_host(config: ContainerConfig, name: str) -> bool:
         "uts": config.uts_mode == "host",
         "cgroup": config.cgroupns_mode == "host",
     }.get(name, False)
-
-
-def capability_names(config: ContainerConfig) -> list[str]:
-    """docker's rule: ALL first, then names; add wins over the default set, drop over add of ALL."""
-    from runtime.kernel import capabilities
-
-    def names(wanted: tuple[str, ...], option: str) -> list[str]:
-        out = []
-        for name in wanted:
-            upper = name.upper()
-            full = upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
-            if full not in ("ALL", "CAP_ALL"):
-                try:
-                    capabilities.mask_of([full])
-                except ValueError as error:
-                    raise InvalidInput(f"{option}: unknown capability {name!r}", subject=name) from error
-            out.append("ALL" if full == "CAP_ALL" else full)
-        return out
-
-    everything = capabilities.names_of((1 << (capabilities.last_cap() + 1)) - 1)
-    if config.privileged:
-        return everything
-    add, drop = names(config.cap_add, "--cap-add"), names(config.cap_drop, "--cap-drop")
-    if "ALL" in add:
-        return [name for name in everything if name not in drop]
-    base = [] if "ALL" in drop else [name for name in defaults.CAPABILITIES if name not in drop]
-    return base + [name for name in add if name not in base]
 
 
 def _environment(config: ContainerConfig) -> list[str]:

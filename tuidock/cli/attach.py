@@ -28,8 +28,7 @@ def command(
 ) -> None:
     """Attach standard input, output and error streams to a running container."""
     from tuidock.cli.detach_keys import DEFAULT, parse_detach_keys
-    from tuidock.cli.run import check_terminal
-    from tuidock.cli.terminal import bridge
+    from tuidock.cli.terminal import bridge, check_terminal
 
     engine = invocation.engine
     keys = DEFAULT if detach_keys is None else parse_detach_keys(detach_keys)

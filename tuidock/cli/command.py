@@ -60,6 +60,11 @@ class Invocation:
 
         return Engine(self.root)
 
+    def close(self) -> None:
+        """The engine, if we opened it."""
+        if self._open_engine is None and "engine" in self.__dict__:
+            self.engine.close()
+
     @property
     def runtime(self) -> Runtime:
         """Of ``tuidock oci``."""

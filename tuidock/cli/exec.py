@@ -43,8 +43,7 @@ def command(
 ) -> None:
     """Execute a command in a running container."""
     from tuidock.cli.detach_keys import DEFAULT, parse_detach_keys
-    from tuidock.cli.run import check_terminal
-    from tuidock.cli.terminal import bridge
+    from tuidock.cli.terminal import bridge, check_terminal
 
     keys = DEFAULT if detach_keys is None else parse_detach_keys(detach_keys)
     if not detach:

@@ -89,6 +89,7 @@ def main(
     except Exception as error:
         return _own_error(error, invocation)
     finally:
+        invocation.close()
         _flush()
 
 

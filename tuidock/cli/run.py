@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runtime.engine import Engine
     from runtime.model.container import ContainerConfig
 
-__all__ = ["CidFile", "check_terminal", "command", "configure"]
+__all__ = ["CidFile", "command", "configure"]
 
 
 @declare(
@@ -62,6 +62,8 @@ def command(
         _warn(container.state.warnings)
         click.echo(container.id)
         return
+    from tuidock.cli.terminal import check_terminal
+
     check_terminal(config.tty, config.open_stdin)
     fail(_foreground(engine, config, name, cidfile, detach_keys, sig_proxy, options))
 
@@ -171,14 +173,6 @@ def _bring(engine: Engine, image: str, options: dict[str, object]) -> None:
 
 def _exposed_by(engine: Engine, image: str) -> tuple[str, ...]:
     return engine.images.get(image).config.exposed_ports
-
-
-def check_terminal(tty: bool, stdin: bool) -> None:
-    """Raises InvalidInput when a terminal is asked for and the input that is passed on is none."""
-    if tty and stdin and not os.isatty(0):
-        from runtime.errors import InvalidInput
-
-        raise InvalidInput("the input device is not a TTY", hint="leave out -t when the input is no terminal")
 
 
 class CidFile:

@@ -33,8 +33,7 @@ def command(
         return
     from runtime.errors import InvalidInput
     from tuidock.cli.detach_keys import DEFAULT, parse_detach_keys
-    from tuidock.cli.run import check_terminal
-    from tuidock.cli.terminal import bridge
+    from tuidock.cli.terminal import bridge, check_terminal
 
     if len(containers) > 1:
         raise InvalidInput(

@@ -22,7 +22,7 @@ from tuidock.cli.detach_keys import DEFAULT, DetachKeys
 if TYPE_CHECKING:
     from runtime.containers.session import Session
 
-__all__ = ["Bridge", "RawTerminal", "bridge", "window_size"]
+__all__ = ["Bridge", "RawTerminal", "bridge", "check_terminal", "window_size"]
 
 _CHUNK = 1 << 16
 _PROXIED = (
@@ -36,6 +36,14 @@ _PROXIED = (
 )
 _LEAVE_AFTER = 3
 """So many interrupts in a row end the command even when the container ignores them, as docker does."""
+
+
+def check_terminal(tty: bool, stdin: bool) -> None:
+    """Raises InvalidInput when a terminal is asked for and the input that is passed on is none."""
+    if tty and stdin and not os.isatty(0):
+        from runtime.errors import InvalidInput
+
+        raise InvalidInput("the input device is not a TTY", hint="leave out -t when the input is no terminal")
 
 
 def window_size(fd: int = 1) -> tuple[int, int]:
