@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import struct
 import time
 
-from runtime.kernel.syscalls import SyscallError
+from runtime.kernel import libc
 
 __all__ = ["DirectoryWatch"]
 
@@ -21,22 +20,18 @@ _MASK = IN_MODIFY | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF | IN_ONLYDIR
 _EVENT = struct.Struct("iIII")
 """struct inotify_event: the watch, the mask, a cookie, the length of the name that follows."""
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
 
 class DirectoryWatch:
     """Any number of directories under one descriptor; files below sub-directories do not count."""
 
     def __init__(self) -> None:
         """Raises SyscallError: EMFILE when the user has too many (fs.inotify.max_user_instances)."""
-        self._fd = int(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
-        if self._fd < 0:
-            raise SyscallError("inotify_init1", "", ctypes.get_errno())
+        self._fd = libc.check(libc.call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC), "inotify_init1")
 
     def add(self, directory: str) -> None:
         """Raises SyscallError: ENOENT, or ENOSPC (fs.inotify.max_user_watches)."""
-        if _libc.inotify_add_watch(self._fd, os.fsencode(directory), _MASK) < 0:
-            raise SyscallError("inotify_add_watch", directory, ctypes.get_errno())
+        path = libc.encoded(directory)
+        libc.check(libc.call("inotify_add_watch", self._fd, path, _MASK), "inotify_add_watch", directory)
 
     def wait(self, seconds: float, *, ignore: bytes = b"") -> set[bytes]:
         """The names of what changed, as soon as there is one beside ``ignore``; empty after ``seconds``."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import inspect
 import json
 import types
 import typing
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 __all__ = ["dumps", "from_json", "loads", "to_json"]
@@ -40,11 +42,24 @@ def to_json(value: object) -> Any:
 
 def from_json(kind: type[T], value: Any) -> T:
     """The dataclass ``kind`` out of what :func:`to_json` made."""
-    hints = _hints.get(kind)
-    if hints is None:
-        hints = _hints[kind] = typing.get_type_hints(kind)
-    known = {name: _decode(hints[name], item) for name, item in value.items() if name in hints}
-    return kind(**known)
+    hints = _hints_of(kind, value)
+    return kind(**{name: _decode(hints[name], item) for name, item in value.items() if name in hints})
+
+
+def _hints_of(kind: type[Any], names: Iterable[str]) -> dict[str, Any]:
+    """The types of the fields ``names``: hints are text until they are needed, and a row names few fields."""
+    hints = _hints.setdefault(kind, {})
+    texts: dict[str, Any] = {}
+    for name in names:
+        if name not in hints:
+            for base in kind.__mro__[:-1]:
+                if name in (known := inspect.get_annotations(base)):
+                    texts[name] = known[name]
+                    break
+    if texts:
+        some = type(kind.__name__, (), {"__module__": kind.__module__, "__annotations__": texts})
+        hints.update(typing.get_type_hints(some))
+    return hints
 
 
 def _decode(hint: Any, value: Any) -> Any:
@@ -61,7 +76,7 @@ def _decode(hint: Any, value: Any) -> Any:
     if origin is dict:
         return {key: _decode(typing.get_args(hint)[1], item) for key, item in value.items()}
     if isinstance(hint, type):
-        if dataclasses.is_dataclass(hint):
+        if isinstance(value, dict):
             return from_json(hint, value)
         if issubclass(hint, enum.Enum):
             return hint(value)

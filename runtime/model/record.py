@@ -8,7 +8,8 @@ exists by the ten thousand stays a plain dataclass.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
+import inspect
+from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field
 from typing import Any, NoReturn, TypeVar, dataclass_transform
 
 __all__ = ["record"]
@@ -19,18 +20,50 @@ T = TypeVar("T")
 @dataclass_transform(frozen_default=True, field_specifiers=(field, Field))
 def record(cls: type[T]) -> type[T]:
     """As ``dataclass(frozen=True)``: equal when class and fields are, hashable when the fields are."""
-    if not cls.__doc__:
-        cls.__doc__ = cls.__name__  # dataclass would load inspect's signatures to make one
-    made = dataclass(init=False, repr=False, eq=False)(cls)
-    shape = fields(made)  # type: ignore[arg-type]  # a dataclass now, which T does not tell
-    made._record_defaults = {item.name: item.default for item in shape if item.default is not MISSING}  # type: ignore[attr-defined]
-    made._record_factories = {  # type: ignore[attr-defined]
-        item.name: item.default_factory for item in shape if item.default_factory is not MISSING
-    }
-    for name, method in _METHODS.items():
+    made: Any = cls
+    names = dict.fromkeys(getattr(cls, "__match_args__", ()))  # those of the class that it extends first
+    defaults = dict(getattr(cls, "_record_defaults", {}))
+    factories = dict(getattr(cls, "_record_factories", {}))
+    for name in inspect.get_annotations(cls):
+        names[name] = None
+        value = cls.__dict__.get(name, MISSING)
+        if isinstance(value, Field):
+            factories[name] = value.default_factory
+        elif value is not MISSING:
+            defaults[name] = value
+    made.__dataclass_fields__ = _Fields(cls)
+    made._record_defaults, made._record_factories = defaults, factories
+    for name, value in {"__match_args__": tuple(names), **_METHODS}.items():
         if name not in cls.__dict__:
-            setattr(cls, name, method)
-    return made
+            setattr(cls, name, value)
+    return cls
+
+
+class _Fields:
+    """What ``dataclasses`` knows a class's fields by, made when it is first asked: reading never does."""
+
+    def __init__(self, cls: Any) -> None:
+        self._cls = cls
+
+    def __get__(self, item: object, owner: type) -> dict[str, Field[Any]]:
+        cls = self._cls
+        annotations: dict[str, Any] = {}
+        for base in reversed(cls.__mro__[:-1]):
+            annotations.update(inspect.get_annotations(base))
+        shape: Any = type(
+            cls.__name__,
+            (),
+            {
+                "__doc__": cls.__doc__ or cls.__name__,  # without one, dataclass would look for a signature
+                "__module__": cls.__module__,
+                "__annotations__": {name: annotations[name] for name in cls.__match_args__},
+                **cls._record_defaults,
+                **{name: field(default_factory=made) for name, made in cls._record_factories.items()},
+            },
+        )
+        found: dict[str, Field[Any]] = dataclass(init=False, repr=False, eq=False)(shape).__dataclass_fields__
+        cls.__dataclass_fields__ = found
+        return found
 
 
 def _init(self: Any, /, *values: object, **named: object) -> None:
