@@ -30,7 +30,7 @@ class Filesystem:
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class ImageTree:
     """What an image mount shows: the directories of the image's layers, topmost first."""
 
