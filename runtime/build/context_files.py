@@ -12,7 +12,7 @@ import posixpath
 import re
 import stat as stat_bits
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from runtime.build.dockerignore import IgnoreRules, PatternError, pattern_regex, read_rules
