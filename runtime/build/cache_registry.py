@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.errors import Denied, EngineError, InvalidInput, Unavailable
 from runtime.images.leases import lease
 from runtime.images.oci import MEDIA_TYPE_MANIFEST, to_json_bytes
+from runtime.images.parallel import Stop
 from runtime.images.reference import Reference
 from runtime.images.registry.blobs import fetch
 from runtime.images.registry.credentials import CredentialStore
@@ -20,7 +21,7 @@ from runtime.images.registry.ingest import Ingest
 from runtime.images.registry.layers import bring_layer
 from runtime.images.registry.manifests import ACCEPT, MAX_MANIFEST, Descriptor
 from runtime.images.registry.packed import PackedLayer
-from runtime.images.registry.reporting import Stop, TransferReport
+from runtime.images.registry.reporting import TransferReport
 from runtime.images.registry.session import Session
 from runtime.images.registry.transport import Transport
 from runtime.images.registry.upload import has_remote_blob, upload

@@ -11,13 +11,14 @@ from typing import IO, TYPE_CHECKING
 from runtime.errors import Cancelled, Failed, InvalidInput
 from runtime.images import tar_reader
 from runtime.images.compression import CHUNK, Readable, decompressed, detect
+from runtime.images.member import Member
 from runtime.images.tar_reader import TarReader
 from runtime.model.event import CancelEvent
 
 if TYPE_CHECKING:
     from runtime.context import Context
 
-__all__ = ["Archive", "Member"]
+__all__ = ["Archive"]
 
 _MAX_MEMBERS = 200_000
 _MAX_DOCUMENT = 64 << 20
@@ -96,25 +97,6 @@ class Archive:
                 self._links[name] = _clean(target)
             elif entry.type == tar_reader.HARD_LINK:
                 self._links[name] = _clean(os.fsdecode(entry.linkname))
-
-
-class Member:
-    """Part of a file, read by offset: several may be read at once."""
-
-    def __init__(self, fd: int, offset: int, size: int) -> None:
-        self._fd = fd
-        self._offset = offset
-        self._end = offset + size
-        self.size = size
-
-    def read(self, n: int = -1, /) -> bytes:
-        left = max(0, self._end - self._offset)
-        data = os.pread(self._fd, left if n < 0 else min(n, left), self._offset)
-        self._offset += len(data)
-        return data
-
-    def skip(self, n: int) -> None:
-        self._offset += n
 
 
 def _clean(name: str) -> str:

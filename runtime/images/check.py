@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from runtime.errors import EngineError, Failed
 from runtime.images.compression import CHUNK, Readable, decompressed
 from runtime.images.content import open_blob, read_blob
+from runtime.images.layers import open_layer_tar
 from runtime.images.leases import exclusive_lease, lease
-from runtime.images.pack import LayerTar, TarStream
 from runtime.store import images as rows
 
 if TYPE_CHECKING:
@@ -54,18 +54,20 @@ def damages(ctx: Context) -> Iterator[Damage]:
 
 
 def _layer_damage(ctx: Context, row: rows.LayerRow) -> Iterator[Damage]:
-    """A kept blob must match its digest. A layer without one must still give the tar that it is named after;
+    """What is kept must match its digest. A layer without a blob must still give the tar it is named after;
     the directory of one with a blob was written by another program's rules, so only its presence is told."""
     name = row.diff_id[7:19]
     directory = ctx.paths.layers / row.directory
     here = directory.is_dir()
     try:
-        if row.blob_digest and _digest(open_blob(ctx, row.blob_digest)) != row.blob_digest:
-            yield Damage("layer", name, f"its content {row.blob_digest} is damaged")
-        elif not here:
+        for kept in sorted(row.content):
+            if _digest(open_blob(ctx, kept)) != kept:
+                yield Damage("layer", name, f"its content {kept} is damaged")
+                return
+        if not here:
             sound = row.diff_id if row.blob_digest else ""
             yield Damage("layer", name, f"its directory {row.directory} is missing", sound)
-        elif not row.blob_digest and _digest(TarStream(LayerTar(directory))) != row.diff_id:
+        elif not row.blob_digest and _digest(open_layer_tar(ctx, row.diff_id)) != row.diff_id:
             yield Damage("layer", name, f"its directory {row.directory} was changed")
     except (EngineError, OSError) as error:
         yield Damage("layer", name, str(error))

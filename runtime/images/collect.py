@@ -41,7 +41,7 @@ def collect(
             except FileNotFoundError:
                 continue
             remove_tree(scratch)
-        for digest in {*blobs, *(row.blob_digest for row in gone if row.blob_digest)} - used:
+        for digest in set(blobs).union(*(row.content for row in gone)) - used:
             remove_blob(ctx, digest)
     return gone
 

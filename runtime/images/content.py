@@ -83,16 +83,21 @@ class BlobWriter:
         ensure_layout(ctx)
         self._ctx = ctx
         self._path: Path | None = ctx.paths.content / temporary_name()
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self.fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._hash = hashlib.sha256()
+        self.start = 0
         self.size = 0
+
+    def reached(self) -> tuple[int, bool]:
+        """All that was written, for who reads it before it is content."""
+        return self.size, True
 
     def write(self, data: bytes | memoryview) -> None:
         self._hash.update(data)
         self.size += len(data)
         view = memoryview(data)
         while view:
-            view = view[os.write(self._fd, view) :]
+            view = view[os.write(self.fd, view) :]
 
     @property
     def digest(self) -> str:
@@ -109,9 +114,9 @@ class BlobWriter:
         return digest
 
     def abandon(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
         if self._path is not None:
             self._path.unlink(missing_ok=True)
             self._path = None

@@ -13,41 +13,48 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from runtime.images.compression import CHUNK, Compression, Readable, decompressed
-from runtime.images.content import BlobWriter
 
 if TYPE_CHECKING:
-    from runtime.context import Context
+    from runtime.images.content import BlobWriter
 
-__all__ = ["LayerStream"]
+__all__ = ["MEDIA_TYPE_TAR", "PASSED_ON", "LayerStream", "media_type"]
 
+MEDIA_TYPE_TAR = "application/vnd.oci.image.layer.v1.tar"
+PASSED_ON = ("gzip", "zstd")
+"""The compressions that every registry and engine reads."""
 _AHEAD = 16
-_KEPT = ("gzip", "zstd")
-_MEDIA = "application/vnd.oci.image.layer.v1.tar"
+
+
+def media_type(compression: Compression) -> str:
+    """Of a layer's blob; what is not passed on is made gzip."""
+    if not compression:
+        return MEDIA_TYPE_TAR
+    return f"{MEDIA_TYPE_TAR}+{compression if compression in PASSED_ON else 'gzip'}"
 
 
 class LayerStream:
     """Read the plain tar from it; after the end, ``finish`` and the properties tell what it was.
 
-    The blob is kept as it came when that was gzip or zstd; anything else is kept as quick gzip,
-    the form that every registry and engine reads. With ``keep`` False the caller keeps it.
+    ``blob`` (whose owner commits or abandons it) gets what came when that was gzip or zstd, and quick gzip of
+    anything else.
     """
 
     def __init__(
         self,
-        ctx: Context,
         source: Readable,
         on_bytes: Callable[[int], None] | None = None,
-        *,
-        keep: bool = True,
+        blob: BlobWriter | None = None,
     ) -> None:
         self._source = _Source(source, on_bytes)
-        self._blob = BlobWriter(ctx) if keep else None
+        self._blob = blob
         self._diff = hashlib.sha256()
+        self.tar_size = 0
+        """Bytes of the plain archive so far."""
+        self.compression: Compression = ""
         self._queue: queue.Queue[bytes | BaseException] = queue.Queue(_AHEAD)
         self._stopped = threading.Event()
         self._ended = False
         self._rest = b""
-        self._compression: Compression = ""
         self._thread = threading.Thread(target=self._run, name="layer-reader", daemon=True)
         self._thread.start()
 
@@ -76,7 +83,7 @@ class LayerStream:
         self._thread.join()
 
     def close(self) -> None:
-        """Stop reading; drop the blob unless it was committed."""
+        """Stop reading."""
         self._stopped.set()
         while self._thread.is_alive():
             try:
@@ -84,8 +91,6 @@ class LayerStream:
             except queue.Empty:
                 continue
         self._thread.join()
-        if self._blob is not None:
-            self._blob.abandon()
 
     @property
     def diff_id(self) -> str:
@@ -94,24 +99,9 @@ class LayerStream:
     @property
     def source_digest(self) -> str:
         """Of the bytes as they came; "" for a compression that no layer may have."""
-        if self._compression in _KEPT and self._blob is not None:
+        if self.compression in PASSED_ON and self._blob is not None:
             return self._blob.digest
-        return self.diff_id if self._compression == "" else ""
-
-    @property
-    def media_type(self) -> str:
-        """Of the blob that is kept."""
-        if self._compression == "" and self._blob is None:
-            return _MEDIA
-        return f"{_MEDIA}+zstd" if self._compression == "zstd" else f"{_MEDIA}+gzip"
-
-    @property
-    def blob_size(self) -> int:
-        return self._blob.size if self._blob is not None else 0
-
-    def commit(self) -> str:
-        """Keep the blob; returns its digest."""
-        return self._blob.commit() if self._blob is not None else ""
+        return self.diff_id if self.compression == "" else ""
 
     def _run(self) -> None:
         try:
@@ -121,17 +111,17 @@ class LayerStream:
             self._put(error)
 
     def _pump(self) -> None:
-        from isal import isal_zlib
-
-        self._compression, plain = decompressed(self._source)
+        self.compression, plain = decompressed(self._source)
         compressor = None
         blob = self._blob
         if blob is None:
             pass
-        elif self._compression in _KEPT:
+        elif self.compression in PASSED_ON:
             self._source.blob = blob
             blob.write(self._source.seen)
         else:
+            from isal import isal_zlib
+
             compressor = isal_zlib.compressobj(1, wbits=31)
         self._source.seen = b""
         self._source.peeking = False
@@ -140,6 +130,7 @@ class LayerStream:
             if not chunk:
                 break
             self._diff.update(chunk)
+            self.tar_size += len(chunk)
             if compressor is not None and blob is not None:
                 blob.write(compressor.compress(chunk))
             self._put(chunk)

@@ -1,8 +1,8 @@
 """Layers: unpacked once per diff id, one directory each, in overlayfs form.
 
-A layer is known by its diff id, the digest of its uncompressed tar. One that came as an archive keeps its
-blob in the content store, since another writer's bytes cannot be made again; one that we made keeps none:
-:func:`open_layer_tar` makes the same bytes from the directory.
+A layer is known by its diff id, the digest of its uncompressed tar, which :func:`open_layer_tar` gives again.
+One that came as an archive keeps its blob in the content store, or a recipe; one that we made keeps neither,
+since the same directory gives the same bytes.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from runtime.errors import Cancelled, InvalidInput, NotFound
+from runtime.images.arrival import Arrival, KeptBlob
 from runtime.images.compression import Readable, decompressed
 from runtime.images.content import open_blob
 from runtime.images.layer_index import LayerInfo, has_layer, layer_info, layer_path, layer_paths
-from runtime.images.layer_stream import LayerStream
+from runtime.images.layer_stream import MEDIA_TYPE_TAR
 from runtime.images.leases import lease, temporary_name
 from runtime.images.pack import LayerTar, TarStream
-from runtime.images.tar_reader import TarReader
-from runtime.images.unpack import unpack
+from runtime.images.recipe import RecipeTar
 from runtime.kernel.tree import remove_tree
 from runtime.model.event import CancelEvent
 from runtime.store import images as rows
@@ -42,17 +42,6 @@ __all__ = [
     "temporary_directory",
     "unpack_layer",
 ]
-
-MEDIA_TYPE_TAR = "application/vnd.oci.image.layer.v1.tar"
-
-
-class KeptBlob(Protocol):
-    """A layer's blob that its bringer puts into the content store."""
-
-    size: int
-
-    def commit(self) -> str:
-        """Make it content; returns its digest."""
 
 
 def temporary_directory(ctx: Context) -> Path:
@@ -106,10 +95,9 @@ def unpack_layer(
     check = _checker(cancel)
     with lease(ctx):
         scratch = temporary_directory(ctx)
-        layer = LayerStream(ctx, stream, on_bytes, keep=kept is None)
+        layer = Arrival(ctx, stream, scratch, kept=kept, check=check, on_bytes=on_bytes)
         try:
-            unpacked = unpack(TarReader(layer), scratch, check=check)
-            layer.finish()
+            layer.run()
             if diff_id is not None and layer.diff_id != diff_id:
                 raise InvalidInput(
                     f"a layer does not match its digest: expected {diff_id}, got {layer.diff_id}",
@@ -120,14 +108,7 @@ def unpack_layer(
                     f"a layer does not match its digest: expected {blob_digest}, got {layer.source_digest}",
                     subject=blob_digest,
                 )
-            row = rows.LayerRow(
-                diff_id=layer.diff_id,
-                directory=os.urandom(5).hex(),
-                size=unpacked.size,
-                blob_digest=layer.commit() if kept is None else kept.commit(),
-                media_type=layer.media_type,
-                blob_size=layer.blob_size if kept is None else kept.size,
-            )
+            row = layer.keep(os.urandom(5).hex())
             return _insert(ctx, row, scratch)
         finally:
             layer.close()
@@ -135,13 +116,16 @@ def unpack_layer(
 
 
 def open_layer_tar(ctx: Context, diff_id: str) -> Readable:
-    """The layer's uncompressed tar, whose digest is the diff id: its blob's, or made anew."""
+    """The layer's uncompressed tar, whose digest is the diff id: its blob's, or made again."""
     row = rows.get_layer(ctx.db, diff_id)
     if row is None:
         raise NotFound(f"no such layer: {diff_id}", subject=diff_id)
     if row.blob_digest:
         return decompressed(open_blob(ctx, row.blob_digest))[1]
-    return TarStream(LayerTar(ctx.paths.layers / row.directory))
+    directory = ctx.paths.layers / row.directory
+    if row.recipe:
+        return TarStream(RecipeTar(directory, open_blob(ctx, row.recipe)))
+    return TarStream(LayerTar(directory))
 
 
 def _insert(ctx: Context, row: rows.LayerRow, directory: Path) -> LayerInfo:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from runtime.images.layers import has_layer, unpack_layer
 from runtime.images.leases import lease
 from runtime.images.legacy import legacy_images
 from runtime.images.oci import parse_config
+from runtime.images.parallel import Stop, side_by_side
 from runtime.images.reference import Reference
 from runtime.model.event import CancelEvent, Progress, ProgressCallback
 
@@ -28,6 +31,8 @@ _INDEXES = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
 _REPORT_EVERY = 1 << 20
+_PARALLEL = 4
+"""Layers at once, at most; no more than there are processors."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,14 @@ def load(
     Raises InvalidInput for an archive that is none, damaged or unlike its digests; Failed, Cancelled.
     """
     loaded: list[str] = []
+    stop = Stop(cancel)
+    lock = threading.Lock()
+
+    def report(event: Progress) -> None:
+        if progress is not None:
+            with lock:
+                progress(event)
+
     with lease(ctx), Archive(ctx, source, cancel) as archive:
         for found in list(_images(archive)):
             diff_ids = parse_config(found.config).diff_ids
@@ -59,27 +72,44 @@ def load(
                 raise InvalidInput(
                     f"the archive's image has {len(found.layers)} layers, its config names {len(diff_ids)}"
                 )
-            for diff_id, (name, blob_digest) in zip(diff_ids, found.layers, strict=True):
-                _load_layer(ctx, archive, name, diff_id, blob_digest, progress, cancel)
+            layers = dict(zip(diff_ids, found.layers, strict=True))
+            side_by_side(
+                ctx,
+                [_loader(ctx, archive, diff_id, *layer, report, stop) for diff_id, layer in layers.items()],
+                stop,
+                most=min(_PARALLEL, os.cpu_count() or 1),
+                name="load",
+            )
             image = register_image(ctx, found.config, refs=found.refs, event="load")
             loaded += [Reference.parse(ref).familiar() for ref in found.refs] or [image.id]
     return loaded
 
 
+def _loader(
+    ctx: Context,
+    archive: Archive,
+    diff_id: str,
+    name: str,
+    blob_digest: str | None,
+    progress: ProgressCallback,
+    stop: Stop,
+) -> Callable[[], None]:
+    return lambda: _load_layer(ctx, archive, diff_id, name, blob_digest, progress, stop)
+
+
 def _load_layer(
     ctx: Context,
     archive: Archive,
-    name: str,
     diff_id: str,
+    name: str,
     blob_digest: str | None,
-    progress: ProgressCallback | None,
-    cancel: CancelEvent | None,
+    progress: ProgressCallback,
+    cancel: CancelEvent,
 ) -> None:
     step = diff_id.removeprefix("sha256:")[:12]
 
     def report(stage: str, current: int, total: int, done: bool = False) -> None:
-        if progress is not None:
-            progress(Progress(step, stage, current, total, done=done))
+        progress(Progress(step, stage, current, total, done=done))
 
     if has_layer(ctx, diff_id):
         report("Layer already exists", 0, 0, done=True)

@@ -83,13 +83,15 @@ class Entry:
 class TarReader:
     """Iterate for entries; between two of them ``payload`` or ``copy_to`` give the current one's data.
 
-    A stream that has ``skip(n)`` is not read where nobody asks for the data.
+    A stream that has ``skip(n)`` is not read where nobody asks for the data. ``record`` gets, in order, every
+    byte that ``payload`` and ``copy_to`` do not give.
     Raises InvalidInput for what is no tar archive or ends too early. When iteration has ended, the stream
     was read to its end (a digest over it is complete).
     """
 
-    def __init__(self, stream: Readable) -> None:
+    def __init__(self, stream: Readable, record: Callable[[bytes], None] | None = None) -> None:
         self._stream = stream
+        self._record = record
         self._chunk = b""
         self._position = 0
         self._remaining = 0
@@ -98,7 +100,7 @@ class TarReader:
         self._globals: dict[bytes, bytes] = {}
         self._pieces: list[tuple[int, int]] | None = None
         self._real_size = 0
-        self._seek: Callable[[int], None] | None = getattr(stream, "skip", None)
+        self._seek: Callable[[int], None] | None = getattr(stream, "skip", None) if record is None else None
 
     @property
     def offset(self) -> int:
@@ -162,6 +164,12 @@ class TarReader:
         may raise."""
         if self._pieces is not None:
             self._copy_sparse(fd, self._pieces, check)
+            return
+        size, start = self._remaining, self._position
+        if size <= len(self._chunk) - start:  # as most are: here already, so that one call writes it
+            self._position += size
+            self._remaining = 0
+            _write(fd, memoryview(self._chunk)[start : start + size])
             return
         for piece in self.payload():
             if check is not None and self._remaining:
@@ -262,7 +270,10 @@ class TarReader:
         end = start + count
         if end <= len(self._chunk):
             self._position = end
-            return self._chunk[start:end]
+            taken = self._chunk[start:end]
+            if self._record is not None:
+                self._record(taken)
+            return taken
         parts = [self._chunk[start:]]
         missing = count - len(parts[0])
         self._position = len(self._chunk)
@@ -275,7 +286,10 @@ class TarReader:
             self._position = len(part)
             missing -= len(part)
             parts.append(part)
-        return b"".join(parts)
+        taken = b"".join(parts)
+        if self._record is not None:
+            self._record(taken)
+        return taken
 
     def _skip(self, count: int) -> None:
         left = count - (len(self._chunk) - self._position)
@@ -289,6 +303,8 @@ class TarReader:
             if self._position >= len(self._chunk):
                 self._fill()
             step = min(count, len(self._chunk) - self._position)
+            if self._record is not None:
+                self._record(self._chunk[self._position : self._position + step])
             self._position += step
             count -= step
 
@@ -306,7 +322,11 @@ class TarReader:
         return True
 
     def _drain(self) -> None:
+        if self._record is not None:
+            self._record(self._chunk[self._position :])
         while chunk := self._stream.read(CHUNK):
+            if self._record is not None:
+                self._record(chunk)
             self._offset += len(self._chunk)
             self._chunk = chunk
         self._position = len(self._chunk)

@@ -14,12 +14,16 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtime.errors import EngineError, Failed, InvalidInput
 from runtime.images import tar_reader
 from runtime.images.tar_reader import Entry, TarReader
 from runtime.images.trees import OPAQUE, RootWalker, is_whiteout, split_name
 from runtime.kernel.tree import remove_entry
+
+if TYPE_CHECKING:
+    from runtime.images.recipe import RecipeWriter
 
 __all__ = ["Limits", "Unpacked", "unpack"]
 
@@ -29,6 +33,7 @@ _OPAQUE_MARK = b".wh..wh..opq"
 _MAX_ID = (1 << 32) - 2
 _MAX_TIME = (1 << 33) * 1_000_000_000
 _DROPPED_XATTRS = (b"trusted.overlay.", b"user.overlay.")
+_ACL = b"system.posix_acl"
 _RESERVE = 64 << 20
 
 
@@ -61,13 +66,18 @@ def unpack(
     limits: Limits | None = None,
     check: Callable[[], None] | None = None,
     plain: bool = False,
+    recipe: RecipeWriter | None = None,
+    unmasked: bool = False,
 ) -> Unpacked:
     """Unpack every entry below ``root``. ``check`` is called now and then and may raise, to cancel. A
-    ``plain`` archive is no layer: ``.wh.`` names are names like any other.
+    ``plain`` archive is no layer: ``.wh.`` names are names like any other. ``recipe`` hears where each file's
+    data went, and when some of it is gone again. ``unmasked``: the process has umask 0.
 
     Raises InvalidInput for a hostile or damaged archive, Failed when the disk is full.
     """
-    unpacker = _Unpacker(root, limits or Limits.of(root), check, plain)
+    unpacker = _Unpacker(
+        root, limits or Limits.of(root), check, plain, recipe, exact=unmasked and _ours(root)
+    )
     try:
         for entry in reader:
             unpacker.add(entry, reader)
@@ -79,9 +89,18 @@ def unpack(
 
 class _Unpacker:
     def __init__(
-        self, root: Path, limits: Limits, check: Callable[[], None] | None, plain: bool = False
+        self,
+        root: Path,
+        limits: Limits,
+        check: Callable[[], None] | None,
+        plain: bool,
+        recipe: RecipeWriter | None,
+        *,
+        exact: bool,
     ) -> None:
         self._plain = plain
+        self._recipe = recipe
+        self._exact = exact
         self.walker = RootWalker(root)
         self.size = 0
         self.entries = 0
@@ -117,6 +136,8 @@ class _Unpacker:
             raise InvalidInput(
                 f"impossible owner {entry.uid}:{entry.gid} of {_shown(entry.name)} in the archive"
             )
+        if self._exact and entry.xattrs and any(key.startswith(_ACL) for key in entry.xattrs):
+            self._exact = False
         entry.mtime = max(-_MAX_TIME, min(_MAX_TIME, entry.mtime))
         try:
             self._place(entry, reader, maker)
@@ -132,6 +153,7 @@ class _Unpacker:
                 raise InvalidInput(f"the archive's root {_shown(entry.name)} is not a directory")
             fd, _ = self.walker.directory([])
             _own(fd, entry)
+            self._inherited(entry)
             self._directory_times[b""] = entry.mtime
             return
         name = parts.pop()
@@ -160,6 +182,8 @@ class _Unpacker:
     def _clear(self, fd: int, name: bytes, path: bytes) -> bool:
         """Make way for something new; True when what was there hid a lower name."""
         info = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        if self._recipe is not None and (stat.S_ISDIR(info.st_mode) or stat.S_ISREG(info.st_mode)):
+            self._recipe.spoil()
         if stat.S_ISDIR(info.st_mode):
             self.walker.forget()
             fd = self.walker.directory(path.split(b"/")[:-1])[0]
@@ -178,23 +202,32 @@ class _Unpacker:
         return self.walker.directory(path.split(b"/")[:-1])[0]
 
     def _regular(self, fd: int, name: bytes, path: bytes, entry: Entry, reader: TarReader) -> None:
+        made = self._exact and _is_made_so(entry)
+        mode = entry.mode & 0o777 if made else 0o600
         try:
-            file = os.open(name, _NEW_FILE, 0o600, dir_fd=fd)
+            file = os.open(name, _NEW_FILE, mode, dir_fd=fd)
         except FileExistsError:
             self._clear(fd, name, path)
-            file = os.open(name, _NEW_FILE, 0o600, dir_fd=self._parent(path))
+            file = os.open(name, _NEW_FILE, mode, dir_fd=self._parent(path))
         try:
             if entry.size or entry.pieces is not None:
                 reader.copy_to(file, self._check)
-            _own(file, entry)
+                if self._recipe is not None:
+                    self._recipe.file(path, [(0, entry.size)] if entry.pieces is None else entry.pieces)
+            if not made:
+                _own(file, entry)
             os.utime(file, ns=(entry.mtime, entry.mtime))
         finally:
             os.close(file)
 
     def _directory(self, fd: int, name: bytes, path: bytes, entry: Entry, reader: TarReader) -> None:
         opaque = False
+        made_so = self._exact and _is_made_so(entry)
         try:
-            os.mkdir(name, 0o700, dir_fd=fd)
+            os.mkdir(name, entry.mode & 0o777 if made_so else 0o700, dir_fd=fd)
+            if made_so:
+                self._directory_times[path] = entry.mtime
+                return
         except FileExistsError:
             info = os.stat(name, dir_fd=fd, follow_symlinks=False)
             if not stat.S_ISDIR(info.st_mode):
@@ -204,11 +237,17 @@ class _Unpacker:
         made = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
         try:
             _own(made, entry)
+            self._inherited(entry)
             if opaque:
                 os.setxattr(made, OPAQUE, b"y")
         finally:
             os.close(made)
         self._directory_times[path] = entry.mtime
+
+    def _inherited(self, directory: Entry) -> None:
+        """What is made in another group's directory may get that group: set-group-ID (inode(7)), "grpid"."""
+        if directory.gid or directory.mode & stat.S_ISGID:
+            self._exact = False
 
     def _symlink(self, fd: int, name: bytes, path: bytes, entry: Entry, reader: TarReader) -> None:
         try:
@@ -287,6 +326,22 @@ class _Unpacker:
                 os.utime(name, ns=(time, time), dir_fd=fd, follow_symlinks=False)
             except (FileNotFoundError, InvalidInput):
                 continue  # made on the way and replaced later
+
+
+def _ours(root: Path) -> bool:
+    """Is what we make below ``root`` root's, with the very mode that open(2) and mkdir(2) are given? Not in a
+    directory that hands down its group or a default ACL (acl(5))."""
+    info = root.stat()
+    try:
+        acl = "system.posix_acl_default" in os.listxattr(root)
+    except OSError:  # a file system without extended attributes has no ACLs
+        acl = False
+    return os.geteuid() == os.getegid() == info.st_gid == 0 and not info.st_mode & stat.S_ISGID and not acl
+
+
+def _is_made_so(entry: Entry) -> bool:
+    """Needs neither chown nor chmod after it was made as ours."""
+    return not (entry.uid or entry.gid or entry.xattrs or entry.mode & 0o7000)
 
 
 def _own(fd: int, entry: Entry) -> None:

@@ -50,7 +50,8 @@ class ImageRow:
 
 @record
 class LayerRow:
-    """``size`` is unpacked bytes; ``blob_size`` the blob's, else that of the tar made anew."""
+    """``size`` is unpacked bytes; ``blob_size`` the blob's, else that of the tar made again, with the content
+    ``recipe`` when another program wrote it."""
 
     diff_id: str
     directory: str
@@ -59,10 +60,16 @@ class LayerRow:
     media_type: str = ""
     blob_size: int = 0
     created_at: int = 0
+    recipe: str = ""
+
+    @property
+    def content(self) -> set[str]:
+        """Digests of the blobs that are kept for it."""
+        return {self.blob_digest, self.recipe} - {""}
 
 
 _IMAGE = "id, manifest_digest, created_at, size, layers, parent, added_at"
-_LAYER = "diff_id, directory, size, blob_digest, media_type, blob_size, created_at"
+_LAYER = "diff_id, directory, size, blob_digest, media_type, blob_size, created_at, recipe"
 
 
 def insert_image(tx: Transaction, row: ImageRow) -> bool:
@@ -163,7 +170,7 @@ def containers_using(db: Database | Transaction, image_id: str) -> list[tuple[st
 def insert_layer(tx: Transaction, row: LayerRow) -> bool:
     """False when the diff id has a directory already."""
     cursor = tx.execute(
-        f"INSERT OR IGNORE INTO layer ({_LAYER}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR IGNORE INTO layer ({_LAYER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             row.diff_id,
             row.directory,
@@ -172,6 +179,7 @@ def insert_layer(tx: Transaction, row: LayerRow) -> bool:
             row.media_type,
             row.blob_size,
             row.created_at or time.time_ns(),
+            row.recipe,
         ),
     )
     return cursor.rowcount == 1
@@ -219,5 +227,6 @@ def used_blobs(db: Database | Transaction) -> set[str]:
     """Digests of every blob that an image or a layer names."""
     found = db.rows(
         "SELECT id FROM image UNION SELECT manifest_digest FROM image UNION SELECT blob_digest FROM layer"
+        " UNION SELECT recipe FROM layer"
     )
     return {row[0] for row in found}

@@ -138,4 +138,7 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE endpoint ADD COLUMN links TEXT NOT NULL DEFAULT '[]';  -- "NAME:ALIAS", for this container
     ALTER TABLE endpoint ADD COLUMN gw_priority INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    ALTER TABLE layer ADD COLUMN recipe TEXT NOT NULL DEFAULT '';  -- content: how its tar is made again
+    """,
 )

@@ -388,7 +388,7 @@ class Lab:
         volumes = {row[0] for row in db.rows("SELECT name FROM volume")}
         layers = {row[0] for row in db.rows("SELECT directory FROM layer")}
         used = {row[0] for row in db.rows("SELECT id FROM image UNION SELECT manifest_digest FROM image")}
-        used |= {row[0] for row in db.rows("SELECT blob_digest FROM layer")}
+        used |= {row[0] for row in db.rows("SELECT blob_digest FROM layer UNION SELECT recipe FROM layer")}
         wrong = [f"directory {item}" for item in paths.containers.iterdir() if item.name not in known]
         wrong += [f"directory {item}" for item in paths.run_containers.iterdir() if item.name not in known]
         wrong += [f"directory {item}" for item in paths.volumes.iterdir() if item.name not in volumes]

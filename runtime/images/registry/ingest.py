@@ -44,18 +44,19 @@ class Ingest:
         self.digest = digest
         self.size = size
         self._cancel = cancel
-        self._fd = self._locked()
+        self.fd = self._locked()
         self._hash = hashlib.sha256()
         self._condition = threading.Condition()
         self._error: BaseException | None = None
         self._complete = False
         self._given_up = False
         self._read = 0
+        self.start = 0
         self.position = 0
         try:
             self._take_up()
         except BaseException:
-            os.close(self._fd)
+            os.close(self.fd)
             raise
         self.pieced = self.position > 0
         """Put together from several answers, so that a wrong digest may be healed by one whole answer."""
@@ -83,12 +84,12 @@ class Ingest:
 
     def _take_up(self) -> None:
         """Hash what is there; more than there can be is nothing."""
-        if os.fstat(self._fd).st_size > self.size:
-            os.ftruncate(self._fd, 0)
-        while data := os.pread(self._fd, CHUNK, self.position):
+        if os.fstat(self.fd).st_size > self.size:
+            os.ftruncate(self.fd, 0)
+        while data := os.pread(self.fd, CHUNK, self.position):
             self._hash.update(data)
             self.position += len(data)
-        os.utime(self._fd)
+        os.utime(self.fd)
 
     def append(self, data: bytes) -> None:
         """Raises BadContent for more than ``size`` bytes, Failed when the disk is full."""
@@ -103,7 +104,7 @@ class Ingest:
         view = memoryview(data)
         try:
             while view:
-                view = view[os.pwrite(self._fd, view, self.position + len(data) - len(view)) :]
+                view = view[os.pwrite(self.fd, view, self.position + len(data) - len(view)) :]
         except OSError as error:
             raise Failed(
                 f"cannot store {self.digest[:19]}: {error.strerror}",
@@ -119,7 +120,7 @@ class Ingest:
         digest = f"sha256:{self._hash.hexdigest()}"
         if self.position != self.size or digest != self.digest:
             had = self.position
-            os.ftruncate(self._fd, 0)
+            os.ftruncate(self.fd, 0)
             raise BadContent(
                 f"the registry sent {digest[:19]} ({had} bytes)"
                 f" instead of {self.digest[:19]} ({self.size} bytes)",
@@ -149,9 +150,16 @@ class Ingest:
                     raise Cancelled("cancelled")
                 self._condition.wait(_POLL * 4)
             most = min(n if n >= 0 else CHUNK, CHUNK, self.position - self._read)
-        data = os.pread(self._fd, most, self._read) if most else b""
+        data = os.pread(self.fd, most, self._read) if most else b""
         self._read += len(data)
         return data
+
+    def reached(self) -> tuple[int, bool]:
+        """How much can be read, and whether it is all and verified. Raises why no more will come."""
+        with self._condition:
+            if self._error is not None:
+                raise self._error
+            return self.position, self._complete
 
     def commit(self) -> str:
         """Make it content, verified as it is; returns the digest."""
@@ -165,12 +173,12 @@ class Ingest:
 
     def content(self) -> bytes:
         """All of a small verified blob."""
-        return os.pread(self._fd, self.size, 0)
+        return os.pread(self.fd, self.size, 0)
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
 
 
 def _lock(fd: int) -> bool:

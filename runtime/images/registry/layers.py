@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from runtime.errors import Cancelled, InvalidInput
+from runtime.errors import InvalidInput
 from runtime.images.layers import has_layer, unpack_layer
+from runtime.images.parallel import Stop, side_by_side
 from runtime.images.registry.blobs import fetch
 from runtime.images.registry.faults import BadContent
 from runtime.images.registry.ingest import Ingest
 from runtime.images.registry.manifests import Descriptor, Manifest
-from runtime.images.registry.reporting import LayerReport, Stop, TransferReport
+from runtime.images.registry.reporting import LayerReport, TransferReport
 from runtime.images.registry.session import Session
 from runtime.store.layer_sources import LayerSource, add_source
 
 if TYPE_CHECKING:
     from runtime.context import Context
 
-__all__ = ["bring_layer", "pull_layers", "raise_first"]
+__all__ = ["bring_layer", "pull_layers"]
 
 _PARALLEL = 3
 """Downloads at once; docker's max-concurrent-downloads."""
@@ -46,33 +46,18 @@ def pull_layers(
     if not missing:
         return
 
-    def bring(diff_id: str, layer: Descriptor, told: LayerReport) -> None:
-        try:
-            if stop.is_set():
-                raise Cancelled("cancelled")
+    def bring(diff_id: str, layer: Descriptor, told: LayerReport) -> Callable[[], None]:
+        def work() -> None:
             bring_layer(ctx, session, diff_id, layer, told, stop)
             _remember(ctx, session, diff_id, layer)
-        except BaseException:
-            stop.set()
-            raise
-        finally:
-            ctx.db.close()
 
-    with ThreadPoolExecutor(min(_PARALLEL, len(missing)), thread_name_prefix="pull") as pool:
-        futures = [pool.submit(bring, diff_id, *item) for diff_id, item in missing.items()]
-        for _, told in list(missing.values())[_PARALLEL:]:
-            told("Waiting")
-        wait(futures, return_when=FIRST_EXCEPTION)
-    raise_first([error for future in futures if (error := future.exception()) is not None])
+        return work
 
-
-def raise_first(errors: Sequence[BaseException]) -> None:
-    """The failure that stopped the others: not their being stopped."""
-    for error in errors:
-        if not isinstance(error, Cancelled):
-            raise error
-    if errors:
-        raise errors[0]
+    for _, told in list(missing.values())[_PARALLEL:]:
+        told("Waiting")
+    side_by_side(
+        ctx, [bring(diff_id, *item) for diff_id, item in missing.items()], stop, most=_PARALLEL, name="pull"
+    )
 
 
 def bring_layer(

@@ -10,6 +10,7 @@ from runtime.errors import Cancelled, EngineError, Failed, InvalidInput, NotFoun
 from runtime.images.create import register_image
 from runtime.images.leases import lease
 from runtime.images.oci import parse_config
+from runtime.images.parallel import Stop
 from runtime.images.reference import Reference
 from runtime.images.registry.blobs import fetch
 from runtime.images.registry.credentials import CredentialStore
@@ -18,7 +19,7 @@ from runtime.images.registry.faults import BadContent, Temporary, Unreachable, W
 from runtime.images.registry.ingest import Ingest
 from runtime.images.registry.layers import pull_layers
 from runtime.images.registry.manifests import MAX_CONFIG, Manifest, Platform
-from runtime.images.registry.reporting import Stop, TransferReport
+from runtime.images.registry.reporting import TransferReport
 from runtime.images.registry.repository import find_manifest, list_tags
 from runtime.images.registry.session import Session
 from runtime.images.registry.transport import Timing, Transport

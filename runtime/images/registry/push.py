@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runtime.errors import Cancelled, Denied, EngineError, InvalidInput, NotFound
+from runtime.errors import Denied, EngineError, InvalidInput, NotFound
 from runtime.images.content import blob_path, has_blob, read_blob
 from runtime.images.leases import lease
 from runtime.images.list import load_image
 from runtime.images.oci import to_json_bytes
+from runtime.images.parallel import Stop, side_by_side
 from runtime.images.reference import Reference
 from runtime.images.registry.credentials import CredentialStore
 from runtime.images.registry.endpoints import endpoints
 from runtime.images.registry.faults import BadContent, Temporary, WrongScheme
-from runtime.images.registry.layers import raise_first
 from runtime.images.registry.manifests import DOCKER_MANIFEST
 from runtime.images.registry.packed import PackedLayer, StoredBlob
-from runtime.images.registry.reporting import LayerReport, Stop, TransferReport
+from runtime.images.registry.reporting import LayerReport, TransferReport
 from runtime.images.registry.session import Session
 from runtime.images.registry.transport import Timing, Transport
 from runtime.images.registry.upload import BlobSource, has_remote_blob, mount, upload
@@ -229,21 +228,13 @@ class _Push:
         for diff_id in unique[_PARALLEL:]:
             told[diff_id]("Waiting")
 
-        def send(diff_id: str) -> LayerSource:
-            try:
-                if self._stop.is_set():
-                    raise Cancelled("cancelled")
-                return self._layer(diff_id, told[diff_id])
-            except BaseException:
-                self._stop.set()
-                raise
-            finally:
-                self._ctx.db.close()
+        def send(diff_id: str) -> Callable[[], LayerSource]:
+            return lambda: self._layer(diff_id, told[diff_id])
 
-        with ThreadPoolExecutor(min(_PARALLEL, max(1, len(unique))), thread_name_prefix="push") as pool:
-            futures = {diff_id: pool.submit(send, diff_id) for diff_id in unique}
-        raise_first([error for future in futures.values() if (error := future.exception()) is not None])
-        return {diff_id: future.result() for diff_id, future in futures.items()}
+        sent = side_by_side(
+            self._ctx, [send(diff_id) for diff_id in unique], self._stop, most=_PARALLEL, name="push"
+        )
+        return dict(zip(unique, sent, strict=True))
 
     def _layer(self, diff_id: str, told: LayerReport) -> LayerSource:
         found = self._there(diff_id, told) or self._mounted(diff_id, told) or self._sent(diff_id, told)

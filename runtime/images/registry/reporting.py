@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from runtime.model.event import CancelEvent, Progress, ProgressCallback
+from runtime.model.event import Progress, ProgressCallback
 
-__all__ = ["LayerReport", "Stop", "TransferReport", "short"]
+__all__ = ["LayerReport", "TransferReport", "short"]
 
 _REPORT_SECONDS = 0.1
 
@@ -16,20 +16,6 @@ _REPORT_SECONDS = 0.1
 def short(digest: str) -> str:
     """How docker calls a layer: twelve digits."""
     return digest.removeprefix("sha256:")[:12]
-
-
-class Stop:
-    """Set when the caller cancels, or by us when one of several threads has failed."""
-
-    def __init__(self, cancel: CancelEvent | None) -> None:
-        self._cancel = cancel
-        self._ours = False
-
-    def set(self) -> None:
-        self._ours = True
-
-    def is_set(self) -> bool:
-        return self._ours or (self._cancel is not None and self._cancel.is_set())
 
 
 class TransferReport:

@@ -292,7 +292,7 @@ def _nothing_run(patch: Patch, value: str) -> None:
 
 def _layers_by_descriptor(patch: Patch, value: str) -> None:
     """Every name of the archive is joined to the directory, as a path."""
-    from runtime.images import layers, tar_reader
+    from runtime.images import arrival, tar_reader
     from runtime.images.unpack import Unpacked
 
     def unpack(reader: tar_reader.TarReader, root: os.PathLike[str], **_named: object) -> Unpacked:
@@ -314,7 +314,7 @@ def _layers_by_descriptor(patch: Patch, value: str) -> None:
                 os.close(fd)
         return Unpacked(0, 0)
 
-    patch(layers, "unpack", unpack)
+    patch(arrival, "unpack", unpack)
 
 
 def _limits_of_layers(patch: Patch, value: str) -> None:
