@@ -17,6 +17,7 @@ import json
 import os
 import struct
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -35,6 +36,8 @@ FRAME = struct.Struct(">BI")
 READ, RECIPE, RESULT, ERROR = b"rcde"
 """Kinds: bytes read so far (as text), a piece of the recipe, the outcome (JSON), what failed (JSON)."""
 _TOLD_SECONDS = 0.1
+_STARTER = 1
+_telling = threading.Lock()
 
 
 def main() -> None:
@@ -113,9 +116,11 @@ class _Followed:
 
 
 def _tell(kind: int, data: bytes) -> None:
+    """From either thread: a write of more than PIPE_BUF bytes may be mixed with another's (pipe(7))."""
     view = memoryview(FRAME.pack(kind, len(data)) + data)
-    while view:
-        view = view[os.write(1, view) :]
+    with _telling:
+        while view:
+            view = view[os.write(_STARTER, view) :]
 
 
 def _tell_error(name: str, message: str, hint: str | None) -> None:

@@ -20,7 +20,7 @@ import zstandard
 from runtime.context import Context
 from runtime.engine import Engine
 from runtime.errors import Cancelled, Failed, InvalidInput
-from runtime.images import arrival, unpack_apart
+from runtime.images import arrival, unpack_apart, unpack_worker
 from runtime.images.layers import LayerInfo, open_layer_tar, unpack_layer
 from runtime.images.member import Member
 from runtime.images.pack import LayerTar
@@ -303,3 +303,28 @@ def test_a_layer_whose_files_are_gone_is_not_given_as_if_it_were_whole(
     (layer.directory / "open").write_text("short")
     with pytest.raises(Failed, match="shorter"):
         stream.read(-1)
+
+
+def test_what_two_threads_tell_is_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of the recipe are larger than what a pipe takes at once; the other thread counts meanwhile."""
+    there, here = os.pipe()
+    monkeypatch.setattr(unpack_worker, "_STARTER", here)
+    bodies = {unpack_worker.RECIPE: b"r" * 300_000, unpack_worker.READ: b"1" * 20}
+
+    def tell(kind: int, times: int) -> None:
+        for _ in range(times):
+            unpack_worker._tell(kind, bodies[kind])
+
+    tellers = [
+        threading.Thread(target=tell, args=item)
+        for item in ((unpack_worker.RECIPE, 20), (unpack_worker.READ, 2000))
+    ]
+    for teller in tellers:
+        teller.start()
+    with os.fdopen(there, "rb") as pipe:
+        for _ in range(2020):
+            kind, length = unpack_worker.FRAME.unpack(pipe.read(unpack_worker.FRAME.size))
+            assert pipe.read(length) == bodies[kind]
+    for teller in tellers:
+        teller.join()
+    os.close(here)
