@@ -154,7 +154,7 @@ def test_what_is_saved_is_loaded(fresh_engine: Engine, new_root: Callable[[], Pa
             assert ours == theirs
         assert [step.stage for step in steps if step.done] == ["Loaded layer"] * 2
         assert members(save(other, "one"))["oci-layout"]
-        assert [event.action for event in other.events.since(0)] == ["load", "tag", "tag"]
+        assert [event.action for event in other.events.since(0)] == ["load", "tag", "tag", "save"]
     finally:
         other.close()
 
