@@ -80,14 +80,17 @@ class Commands:
         self._process.stdout.close()
         self._directory.cleanup()
 
-    def start(self, arguments: list[str], directory: Path = REPOSITORY) -> Running:
+    def start(
+        self, arguments: list[str], directory: Path = REPOSITORY, *, errors: Path | None = None
+    ) -> Running:
+        """``errors`` is a file for standard error alone."""
         self._count += 1
         output = Path(self._directory.name) / str(self._count)
         output.touch(mode=0o600)
         running = Running(output)
         self._running[self._count] = running
         assert self._process.stdin is not None
-        order = [self._count, arguments, str(directory), str(running._output)]
+        order = [self._count, arguments, str(directory), str(running._output), str(errors or "")]
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         return running
@@ -105,11 +108,12 @@ class Commands:
                 running._ended.set()
 
 
-def _child(arguments: list[str], directory: str, output: str) -> None:
+def _child(arguments: list[str], directory: str, output: str, errors: str) -> None:
     os.chdir(directory)
     null = os.open(os.devnull, os.O_RDONLY)
     fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for target, source in ((0, null), (1, fd), (2, fd)):
+    apart = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600) if errors else fd
+    for target, source in ((0, null), (1, fd), (2, apart)):
         os.dup2(source, target)
     os.closerange(3, 256)
     sys.stdin = os.fdopen(0)
@@ -157,12 +161,12 @@ def _serve() -> None:
             pass
         while b"\n" in pending:
             line, _, pending = pending.partition(b"\n")
-            number, arguments, directory, output = json.loads(line)
+            number, arguments, directory, output, errors = json.loads(line)
             pid = os.fork()
             if pid == 0:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                _child(arguments, directory, output)
+                _child(arguments, directory, output, errors)
             running[pid] = number
             tell(number, pid, None)
         while running:

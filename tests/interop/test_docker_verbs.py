@@ -2,6 +2,7 @@
 
 Both have the same objects under the same names; ids, times and digests are taken out before comparing.
 Needs Debian's docker.io (`make peers` installs it): one daemon for all, in a network namespace of its own.
+Our commands are forks of a process that has the command line loaded.
 """
 
 from __future__ import annotations
@@ -12,20 +13,30 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from bench.peers import Peer, available
 from bench.rootfs import busybox_tar
+from tests.engine.commands import Commands
 
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.skipif(shutil.which("dockerd") is None, reason="needs docker.io (make peers)"),
 ]
 
-Pair = dict[str, Peer]
+
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Pair = dict[str, Callable[[str], Callable[[], Done]]]
+"""Of each, how a command line is begun; what comes back waits for its end."""
 
 SETUP = (
     "import -c 'CMD [\"sh\"]' {tar} other:1.0",
@@ -46,27 +57,51 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     archive = tmp_path_factory.mktemp("image") / "rootfs.tar"
     archive.write_bytes(busybox_tar())
     try:
-        with available(scratch, ["tuidock", "docker"]) as found:
-            for peer in found.values():
-                for line in SETUP:
-                    done = call(peer, line.format(tar=archive))
-                    assert done.returncode == WRONG_IN_SETUP.get(line, 0), (peer.name, line, done.stderr)
-            yield found
+        with available(scratch, ["tuidock", "docker"]) as found, Commands() as commands:
+            pair: Pair = {
+                "tuidock": lambda line: _begin_ours(commands, found["tuidock"], scratch / "errors", line),
+                "docker": lambda line: _begin_theirs(found["docker"], line),
+            }
+            for line in SETUP:
+                for name, done in both_done(pair, line.format(tar=archive)).items():
+                    assert done.returncode == WRONG_IN_SETUP.get(line, 0), (name, line, done.stderr)
+            yield pair
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def call(peer: Peer, line: str) -> subprocess.CompletedProcess[str]:
-    env = {**peer.env, "DOCKER_CLI_HINTS": "false"}
-    return subprocess.run(
+def _begin_ours(commands: Commands, peer: Peer, errors: Path, line: str) -> Callable[[], Done]:
+    running = commands.start(["--root", peer.env["TUIDOCK_ROOT"], *shlex.split(line)], errors=errors)
+
+    def end() -> Done:
+        told = running.output()
+        assert running.returncode is not None
+        return Done(running.returncode, told, errors.read_text())
+
+    return end
+
+
+def _begin_theirs(peer: Peer, line: str) -> Callable[[], Done]:
+    running = subprocess.Popen(
         [*peer.command, *shlex.split(line)],
-        env=env,
-        capture_output=True,
-        text=True,
+        env={**peer.env, "DOCKER_CLI_HINTS": "false"},
         stdin=subprocess.DEVNULL,
-        check=False,
-        timeout=60,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
+
+    def end() -> Done:
+        told, errors = running.communicate(timeout=60)
+        return Done(running.returncode, told, errors)
+
+    return end
+
+
+def both_done(peers: Pair, line: str) -> dict[str, Done]:
+    """Side by side: they share nothing."""
+    running = {name: begin(line) for name, begin in peers.items()}
+    return {name: end() for name, end in running.items()}
 
 
 def neutral(text: str) -> str:
@@ -77,7 +112,8 @@ def neutral(text: str) -> str:
 
 
 def both(peers: Pair, line: str) -> tuple[tuple[int, str], tuple[int, str]]:
-    ours, theirs = (call(peers[name], line) for name in ("tuidock", "docker"))
+    done = both_done(peers, line)
+    ours, theirs = done["tuidock"], done["docker"]
     assert "internal error" not in ours.stderr
     return (ours.returncode, neutral(ours.stdout)), (theirs.returncode, neutral(theirs.stdout))
 
@@ -285,8 +321,8 @@ def test_the_same_template_gives_the_same_text(peers: Pair, template: str, names
 )
 def test_json_rows_have_dockers_fields(peers: Pair, line: str, left_out: set[str]) -> None:
     rows = {
-        name: [json.loads(row) for row in call(peer, line).stdout.splitlines()]
-        for name, peer in peers.items()
+        name: [json.loads(row) for row in done.stdout.splitlines()]
+        for name, done in both_done(peers, line).items()
     }
     assert len(rows["tuidock"]) == len(rows["docker"]) > 0
     for ours, theirs in zip(rows["tuidock"], rows["docker"], strict=True):
@@ -321,7 +357,8 @@ def fields(value: object, path: str = "") -> Iterator[str]:
     "line", ["inspect web", "inspect made", "image inspect bench", "volume inspect data"]
 )
 def test_documents_have_dockers_fields(peers: Pair, line: str) -> None:
-    ours, theirs = (set(fields(json.loads(call(peers[n], line).stdout))) for n in ("tuidock", "docker"))
+    done = both_done(peers, line)
+    ours, theirs = (set(fields(json.loads(done[name].stdout))) for name in ("tuidock", "docker"))
     missing = {path for path in theirs - ours if path.rpartition(".")[2] not in NOT_OURS}
     assert not missing
 
@@ -339,11 +376,63 @@ def test_a_life_has_dockers_events(peers: Pair) -> None:
         "rename life ended",
         "rm ended",
     )
-    told: dict[str, set[str]] = {}
-    for name, peer in peers.items():
-        for line in lines:
-            assert call(peer, line).returncode == 0, line
-        out = call(peer, "events --since 5m --until 0s --filter container=life --format '{{.Action}}'").stdout
-        told[name] = {line.rstrip() for line in out.splitlines()}
+    for line in lines:
+        assert all(done.returncode == 0 for done in both_done(peers, line).values()), line
+    done = both_done(peers, "events --since 5m --until 0s --filter container=life --format '{{.Action}}'")
     # As sets: how many signals a stop takes depends on how soon the program ends.
+    told = {name: {line.rstrip() for line in item.stdout.splitlines()} for name, item in done.items()}
     assert told["tuidock"] == told["docker"]
+
+
+NETWORKS = "inspect -f '{{range $name, $at := .NetworkSettings.Networks}}{{$name}} {{$at.Links}} {{end}}'"
+JOINING = (
+    "network create --subnet 10.199.41.0/24 blue",
+    "network create green",
+    "run -d --name joiner -p 127.0.0.1::80 bench sleep 1000",
+    "run -d --name alone --network none bench sleep 1000",
+    "create --name idle bench sleep 1000",
+    "network connect --ip 10.199.41.7 --alias front --link idle:other blue joiner",
+    "inspect -f '{{.NetworkSettings.Networks.blue.IPAddress}}' joiner",
+    f"{NETWORKS} joiner",
+    "network connect blue joiner",
+    "network connect nix joiner",
+    "network connect blue nix",
+    "network connect none joiner",
+    "network connect host joiner",
+    "network connect blue alone",
+    "network connect --ip 10.199.41.7 blue idle",
+    "network connect --ip 10.1.1.1 blue alone",
+    "network connect --ip 10.1.1.1 green joiner",
+    "network connect --alias x bridge idle",
+    "network connect blue",
+    "network connect --nix blue joiner",
+    f"{NETWORKS} joiner idle alone",
+    "network rm blue",
+    "network disconnect green joiner",
+    "network disconnect nix joiner",
+    "network disconnect -f blue nix",
+    "network disconnect none alone",
+    f"{NETWORKS} alone",
+    "network connect green alone",
+    f"{NETWORKS} alone",
+    "network disconnect bridge joiner",
+    "network disconnect bridge joiner",
+    'exec joiner sh -c "ip route | grep ^default"',
+    "network disconnect blue joiner",
+    f"{NETWORKS} joiner",
+    "exec joiner ls /sys/class/net",
+    "restart -t 0 joiner",
+    f"{NETWORKS} joiner",
+    "network disconnect bridge idle",
+    "network disconnect blue idle",
+    "network disconnect blue idle",
+    f"{NETWORKS} idle",
+    "rm -f joiner alone idle",
+    "network rm blue green",
+)
+
+
+def test_joining_and_leaving_networks(peers: Pair) -> None:
+    """One line after the other; each has the same effect."""
+    differ = [(line, *pair) for line in JOINING if (pair := both(peers, line))[0] != pair[1]]
+    assert differ == []
