@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from runtime.model.container import Container, PortBinding
+from runtime.model.record import record
 
 __all__ = ["ServiceStatus", "UpOptions"]
 
 
-@dataclass(frozen=True)
+@record
 class ServiceStatus:
     """One service of one project. ``replicas`` counts its containers, ``running`` those that run; ``ports``
     are the bindings in force, each once."""
@@ -23,7 +24,7 @@ class ServiceStatus:
     containers: tuple[Container, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class UpOptions:
     """``docker compose up``'s flags. ``services`` empty means all; ``scale`` overrides replicas by service;
     ``timeout`` (seconds) is for stopping what is recreated; ``wait`` returns when everything is healthy,

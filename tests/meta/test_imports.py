@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
+import pkgutil
 import subprocess
 import sys
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
@@ -24,12 +28,12 @@ except SystemExit:
     pass
 finally:
     sys.stdout.flush()
-    sys.stderr.write("\\nloaded:" + json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+    sys.stderr.write("\\nloaded:" + json.dumps(sorted(sys.modules)))
 """
 
 
 def loaded_by(arguments: list[str], root: Path) -> set[str]:
-    """The top-level modules that a command has loaded when it ends."""
+    """The modules that a command has loaded when it ends."""
     done = subprocess.run(
         [sys.executable, "-c", REPORT, json.dumps(arguments)],
         capture_output=True,
@@ -58,7 +62,32 @@ def loaded_by(arguments: list[str], root: Path) -> set[str]:
     ids=" ".join,
 )
 def test_a_command_loads_only_what_it_uses(arguments: list[str], tmp_path: Path) -> None:
-    assert loaded_by(arguments, tmp_path) & SLOW == set()
+    assert {name.partition(".")[0] for name in loaded_by(arguments, tmp_path)} & SLOW == set()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("arguments", [["exec", "nobody", "true"], ["logs", "nobody"], ["ps"]], ids=" ".join)
+def test_what_looks_at_a_container_loads_nothing_that_makes_one(arguments: list[str], tmp_path: Path) -> None:
+    makes = {
+        "tuidock.cli.run",
+        "runtime.containers.spec",
+        "runtime.model.parse",
+        "runtime.model.mounts",
+        "ctypes",
+    }
+    assert loaded_by(arguments, tmp_path) & makes == set()
+
+
+def test_the_model_compiles_no_code_of_its_own() -> None:
+    names = [item.name for item in pkgutil.iter_modules([str(REPOSITORY / "runtime" / "model")])]
+    modules = [importlib.import_module(f"runtime.model.{name}") for name in names]
+    classes = {item for module in modules for item in vars(module).values() if isinstance(item, type)}
+    records = {
+        item for item in classes if is_dataclass(item) and item.__module__.startswith("runtime.model.")
+    }
+    assert len(records) > 20
+    generated = {item.__name__ for item in records if item.__init__.__module__ != "runtime.model.record"}
+    assert generated == set(), "runtime.model.record says what it costs"
 
 
 def test_the_check_sees_what_is_loaded(tmp_path: Path) -> None:
