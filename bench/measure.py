@@ -28,13 +28,15 @@ def timed(action: Callable[[], object]) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def interleave(samplers: Mapping[str, Callable[[], float]], runs: int) -> dict[str, float]:
-    """The median of ``runs`` samples of each, taken in turn after one that warms up and does not count."""
+def interleave(
+    samplers: Mapping[str, Callable[[], float]], runs: int, *, warm_up: bool = True
+) -> dict[str, float]:
+    """The median of ``runs`` samples of each, taken in turn; one more, not counted, to ``warm_up``."""
     samples: dict[str, list[float]] = {name: [] for name in samplers}
-    for turn in range(runs + 1):
+    for turn in range(runs + warm_up):
         for name, sample in samplers.items():
             figure = sample()
-            if turn:
+            if turn >= warm_up:
                 samples[name].append(figure)
     return {name: statistics.median(figures) for name, figures in samples.items()}
 
