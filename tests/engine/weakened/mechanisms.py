@@ -281,13 +281,13 @@ def _nothing_run(patch: Patch, value: str) -> None:
             ) else None
         yield b""
 
-    def rows(process: Any) -> dict[str, str]:
+    def command(process: Any) -> str:
         subprocess.run([f"/proc/{process.pid}/root/bin/ps"], check=False)
-        return {}
+        return ""
 
     patch(copy, "tree_tar", packed)
     patch(export, "tree_tar", packed)
-    patch(top, "_row", rows)
+    patch(top, "columns", lambda options: [("CMD", command)])
 
 
 def _layers_by_descriptor(patch: Patch, value: str) -> None:
@@ -385,6 +385,8 @@ def _namespace(patch: Patch, value: str) -> None:
     """One of pid, network, ipc, uts, cgroup stays the machine's, which keeps its name. Never mount: what is
     mounted for a container would be mounted on the machine."""
     assert value != "mount"
+    if value == "pid":
+        patch(process_calls, "unshare", _nothing)  # the monitor asks for nothing else
     real = syscalls.unshare
     patch(syscalls, "unshare", lambda flags: real(flags & ~namespaces.FLAGS[value]))
     patch(syscalls, "sethostname", _nothing)
