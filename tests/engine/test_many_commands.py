@@ -50,7 +50,8 @@ def test_two_hundred_commands_on_one_container(lab: Lab) -> None:
     rng = random.Random(7)
     lab.finish("run", "-d", "--name", "box", "busybox", "sleep", "1000")
     for one, text in together(lab, [rng.choice(verbs).split() for _ in range(MANY)]):
-        assert one.returncode is not None and 0 <= one.returncode < 128, (one.returncode, text)
+        # 137 is what an exec says whose container is killed meanwhile; no command itself dies of a signal.
+        assert one.returncode in (*range(128), 137), (one.returncode, text)
         assert "Traceback" not in text and "internal error" not in text, text
     assert not settled(lab.untrue, 30)
     lab.clear()
