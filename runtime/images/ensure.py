@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runtime.errors import InvalidInput, NotFound
+from runtime.errors import InvalidInput, NotFound, Unavailable
 from runtime.images.list import get_image
 from runtime.images.reference import Reference
 from runtime.model.event import CancelEvent, ProgressCallback
@@ -47,7 +47,12 @@ def ensure_image(
             return _checked(found, reference, platform)
     from runtime.images.registry.pull import pull
 
-    pulled = pull(ctx, reference, platform=platform, progress=progress, cancel=cancel)
+    try:
+        pulled = pull(ctx, reference, platform=platform, progress=progress, cancel=cancel)
+    except (NotFound, Unavailable) as error:
+        if found is not None and not serves_platform(found, platform):
+            error.hint = f"the image that is here is for {found.os}/{found.architecture}, not for {platform}"
+        raise
     return get_image(ctx, pulled[0].image_id)
 
 
