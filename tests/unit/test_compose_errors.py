@@ -103,7 +103,7 @@ SERVICE_ERRORS = [
     ("volumes: [{target: /x}]", "services.web.volumes[0]: a volume needs a type"),
     ("volumes: [{type: bind, target: /x}]", "a bind mount needs a source"),
     ("volumes: [{type: bind, source: /a}]", "a volume needs a target"),
-    ("volumes: [{type: nfs, source: /a, target: /x}]", 'must be bind, volume or tmpfs, not "nfs"'),
+    ("volumes: [{type: nfs, source: /a, target: /x}]", 'must be bind, volume, tmpfs or image, not "nfs"'),
     ("volumes: [{type: bind, source: /a, target: x}]", 'must be an absolute path below /, not "x"'),
     ("volumes: [{type: tmpfs, target: /x, bind: {selinux: z}}]", "does not go with type: tmpfs"),
     ("volumes: [{type: tmpfs, target: /x, tmpfs: {size: x}}]", "invalid size: 'x'"),
