@@ -399,7 +399,7 @@ def release_agent(lab: Lab) -> str:
         lab.shell(
             f"mkdir /tmp/cg && mount -t cgroup -o none,name={name} none /tmp/cg && mkdir /tmp/cg/x || exit;"
             f" echo {agent} > /tmp/cg/release_agent && echo 1 > /tmp/cg/x/notify_on_release;"
-            " sh -c 'echo $$ > /tmp/cg/x/cgroup.procs'; sleep 1"
+            " sh -c 'echo $$ > /tmp/cg/x/cgroup.procs'; sleep 2"
         )
         return lab.planted()
     finally:
@@ -410,7 +410,7 @@ def _end_hierarchy(lab: Lab, name: str) -> None:
     """A hierarchy goes with its last mount, once the groups in it are gone (after an RCU grace period)."""
     place = lab.directory / "hierarchy"
     place.mkdir()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while f":name={name}:" in Path("/proc/self/cgroup").read_text():
         assert time.monotonic() < deadline, f"the hierarchy {name} stays"
         syscalls.mount("none", place, "cgroup", 0, f"none,name={name}")
