@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.containers.control import check_running, connect, read_reply
+from runtime.containers.control import check_running, connect, read_reply, send
 from runtime.containers.session import AttachSession
 from runtime.context import Context
 from runtime.errors import Conflict
@@ -22,9 +22,13 @@ def attach(ctx: Context, reference: str, *, stdin: bool = True) -> AttachSession
         )
     check_running(container)
     sock = connect(ctx, container)
-    sock.sendall(wire.request({"op": "attach", "stdin": stdin and container.config.open_stdin}))
+    send(sock, {"op": "attach", "stdin": stdin and container.config.open_stdin})
     buffer = wire.FrameBuffer()
-    reply = read_reply(sock, buffer)
+    try:
+        reply = read_reply(sock, buffer)
+    except BaseException:
+        sock.close()
+        raise
     with ctx.db.write() as tx:
         tx.event("container", "attach", container.id, name=container.name, image=container.config.image)
     return AttachSession(sock, bool(reply.get("tty")), buffer)

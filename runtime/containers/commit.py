@@ -6,11 +6,11 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from runtime.containers.control import connect, read_reply, turn
+from runtime.containers.control import connect, read_reply, send, turn
 from runtime.containers.tree_tar import Packing, tree_tar
 from runtime.containers.upper import is_mount_point, open_upper
 from runtime.context import Context
@@ -144,13 +144,14 @@ def _still(ctx: Context, container: Container, wanted: bool) -> Iterator[None]:
         return
     buffer = wire.FrameBuffer()
     try:
-        sock.sendall(wire.request({"op": "pause", "hold": True}))
+        send(sock, {"op": "pause", "hold": True})
         reply = read_reply(sock, buffer)
         if "error" in reply:
             raise Failed(f"cannot pause container {container.name}: {reply['error']}", subject=container.name)
         yield
-        sock.sendall(wire.request({"op": "unpause"}))
-        read_reply(sock, buffer)
+        send(sock, {"op": "unpause"})
+        with suppress(Failed):  # it ended meanwhile, and is not paused any more
+            read_reply(sock, buffer)
     finally:
         sock.close()
 

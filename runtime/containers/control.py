@@ -17,8 +17,16 @@ from runtime.model.container import Container, ContainerStatus
 from runtime.monitor import wire
 
 __all__ = [
-    "ask", "ask_with_fds", "check_running", "connect", "monitor_pid", "read_reply", "start_error",
-    "tell_and_wait", "turn",
+    "ask",
+    "ask_with_fds",
+    "check_running",
+    "connect",
+    "monitor_pid",
+    "read_reply",
+    "send",
+    "start_error",
+    "tell_and_wait",
+    "turn",
 ]  # fmt: skip
 
 
@@ -58,6 +66,15 @@ def connect(ctx: Context, container: Container) -> _socket.socket:
         raise Conflict(f"container {container.name} is not running", subject=container.name) from error
 
 
+def send(sock: _socket.socket, fields: dict[str, object], fds: list[int] | None = None) -> None:
+    """A request, its descriptors with it. That the monitor is gone is told by the reply, which it may have
+    left behind: see :func:`read_reply`."""
+    try:
+        wire.send_with_fds(sock, wire.request(fields), fds or [])
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+
+
 def read_reply(sock: _socket.socket, buffer: wire.FrameBuffer) -> dict[str, Any]:
     """The next reply; raises Failed when the monitor goes away instead. An exit frame counts as one."""
     while True:
@@ -90,7 +107,7 @@ def ask_with_fds(
     sock = connect(ctx, container)
     buffer = wire.FrameBuffer()
     try:
-        sock.sendall(wire.request({"op": operation, **fields}))
+        send(sock, {"op": operation, **fields})
         reply = read_reply(sock, buffer)
     finally:
         sock.close()

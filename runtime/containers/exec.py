@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from runtime.containers import seccomp
 from runtime.containers.capability_names import capability_names
-from runtime.containers.control import check_running, connect, read_reply, start_error
+from runtime.containers.control import check_running, connect, read_reply, send, start_error
 from runtime.containers.session import ExecSession
 from runtime.context import Context
 from runtime.errors import CommandNotRunnable, Conflict, InvalidInput
@@ -100,7 +100,7 @@ def _converse(
     if not request["tty"]:
         theirs, ours = _pipes(stdin and not detach, detach)
     try:
-        wire.send_with_fds(sock, wire.request(request), theirs)
+        send(sock, request, theirs)
     finally:
         for fd in theirs:
             os.close(fd)

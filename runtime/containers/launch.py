@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-from runtime.containers.control import start_error
+from runtime.containers.control import send, start_error
 from runtime.containers.monitor_code import open_archive
 from runtime.context import Context
 from runtime.errors import Failed
@@ -186,10 +186,7 @@ class Launch:
                     self._spawned = _spawn(self._plan["id"], self._plan["root_state"], theirs)
             finally:
                 theirs.close()
-        try:
-            wire.send_with_fds(ours, wire.request(self._plan), [])
-        except OSError:  # it died already: the first reply says so
-            pass
+        send(ours, self._plan)
         return ours
 
     def _reply(self, wanted: str) -> tuple[dict[str, Any], list[int]]:
@@ -228,7 +225,7 @@ class Launch:
 
     def go(self, window: tuple[int, int] = (0, 0)) -> None:
         """Run the program. Raises CommandNotFound, CommandNotRunnable."""
-        wire.send_with_fds(self.sock, wire.request({"op": "go", "window": window}), [])
+        send(self.sock, {"op": "go", "window": window})
         self._reply("started")
 
     def _reap(self) -> None:

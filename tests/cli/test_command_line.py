@@ -392,6 +392,15 @@ def test_a_closed_pipe_is_quiet() -> None:
     script = f"{sys.executable} -m tuidock --help | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=20)
     assert done.stderr == ""
+    assert done.stdout.strip() in ("0", "141")
+
+
+def test_another_broken_pipe_than_that_of_our_output_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    def refuse(root: str | None) -> Engine:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    assert main(["ps"], open_engine=refuse) == 1
+    assert "roken pipe" in capfd.readouterr().err
 
 
 def test_an_unexpected_kind_of_input_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

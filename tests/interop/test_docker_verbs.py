@@ -63,6 +63,7 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
                 "tuidock": lambda line: _begin_ours(commands, found["tuidock"], scratch / "errors", line),
                 "docker": lambda line: _begin_theirs(found["docker"], line),
             }
+            time.sleep(1.1)  # docker orders images by the second, and the first has just been made
             for line in SETUP:
                 for name, done in both_done(pair, line.format(tar=archive)).items():
                     assert done.returncode == WRONG_IN_SETUP.get(line, 0), (name, line, done.stderr)

@@ -84,9 +84,9 @@ def main(
         return _usage_error(error)
     except (click.exceptions.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        return _closed_pipe()
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _reader_gone():
+            return _closed_pipe()
         return _own_error(error, invocation)
     finally:
         invocation.close()
@@ -159,6 +159,16 @@ def _nearest(error: click.NoSuchOption) -> str:
 
     possible = list(error.possibilities or ())
     return (difflib.get_close_matches(error.option_name, possible, 1, 0.0) or possible)[0]
+
+
+def _reader_gone() -> bool:
+    """Is it our output that nobody reads any more, and not some other pipe or socket? (poll(2): POLLERR)"""
+    import select
+
+    poll = select.poll()
+    for fd in (1, 2):
+        poll.register(fd, 0)
+    return any(state & (select.POLLERR | select.POLLHUP) for _fd, state in poll.poll(0))
 
 
 def _closed_pipe() -> int:
