@@ -94,6 +94,19 @@ class RecipeTar:
         self._position = 0
 
     def __iter__(self) -> Iterator[bytes]:
+        """Pieces of about :data:`CHUNK`: most files are small, and whoever hashes, compresses and sends pays
+        for each piece."""
+        pending: list[bytes] = []
+        size = 0
+        for piece in self._pieces():
+            pending.append(piece)
+            size += len(piece)
+            if size >= CHUNK:
+                yield b"".join(pending)
+                pending, size = [], 0
+        yield b"".join(pending)
+
+    def _pieces(self) -> Iterator[bytes]:
         walker = RootWalker(self._directory)
         try:
             if self._take(len(_FIRST)) != _FIRST:

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["PackedLayer", "StoredBlob"]
 
-_LEVEL = 1
+_LEVEL = 2
 """igzip's quick one: 480 MB/s, and a third larger at most than gzip's default."""
 _GZIP = 31
 _WAIT = 0.2
+_PROCESSORS = threading.Semaphore(os.cpu_count() or 1)
+"""Layers that are compressed at once: more only take the processors from each other. All of them are sent."""
 
 
 class StoredBlob:
@@ -102,7 +104,8 @@ class PackedLayer:
 
     def _run(self) -> None:
         try:
-            self._compress()
+            with _PROCESSORS:
+                self._compress()
         except BaseException as error:  # the sender raises it
             with self._condition:
                 self._error = error
