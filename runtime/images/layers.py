@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import Cancelled, InvalidInput, NotFound
 from runtime.images.arrival import Arrival, KeptBlob
-from runtime.images.compression import Readable, decompressed
-from runtime.images.content import open_blob
+from runtime.images.compression import Readable
+from runtime.images.content import blob_path
 from runtime.images.layer_index import LayerInfo, has_layer, layer_info, layer_path, layer_paths
 from runtime.images.layer_stream import MEDIA_TYPE_TAR
+from runtime.images.layer_tar import LayerPaths, open_tar
 from runtime.images.leases import lease, temporary_name
-from runtime.images.pack import LayerTar, TarStream
-from runtime.images.recipe import RecipeTar
+from runtime.images.pack import LayerTar
 from runtime.kernel.tree import remove_tree
 from runtime.model.event import CancelEvent
 from runtime.store import images as rows
@@ -39,6 +39,7 @@ __all__ = [
     "layer_path",
     "layer_paths",
     "open_layer_tar",
+    "paths_of",
     "temporary_directory",
     "unpack_layer",
 ]
@@ -120,12 +121,18 @@ def open_layer_tar(ctx: Context, diff_id: str) -> Readable:
     row = rows.get_layer(ctx.db, diff_id)
     if row is None:
         raise NotFound(f"no such layer: {diff_id}", subject=diff_id)
-    if row.blob_digest:
-        return decompressed(open_blob(ctx, row.blob_digest))[1]
-    directory = ctx.paths.layers / row.directory
-    if row.recipe:
-        return TarStream(RecipeTar(directory, open_blob(ctx, row.recipe)))
-    return TarStream(LayerTar(directory))
+    try:
+        return open_tar(paths_of(ctx, row))
+    except FileNotFoundError as error:
+        missing = row.blob_digest or row.recipe
+        raise NotFound(f"no such content: {missing}", subject=missing) from error
+
+
+def paths_of(ctx: Context, row: rows.LayerRow) -> LayerPaths:
+    """Where the layer's archive comes from."""
+    blob = str(blob_path(ctx, row.blob_digest)) if row.blob_digest else ""
+    recipe = str(blob_path(ctx, row.recipe)) if row.recipe and not blob else ""
+    return LayerPaths(str(ctx.paths.layers / row.directory), blob, recipe)
 
 
 def _insert(ctx: Context, row: rows.LayerRow, directory: Path) -> LayerInfo:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import select
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from runtime.errors import Cancelled, EngineError, Failed, InvalidInput
+from runtime.images import unpack_worker
 from runtime.images.unpack import Limits, Unpacked
-from runtime.images.unpack_worker import COMPLETE, ERROR, FRAME, LIMIT, READ, RECIPE, RESULT
+from runtime.images.unpack_worker import COMPLETE, LIMIT, READ, RECIPE
+from runtime.images.worker import ERROR, RESULT
+from runtime.images.worker_start import Frames, ended_early, error_of, start_worker
 
 __all__ = ["Apart", "Followable", "unpack_apart"]
 
-_PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
 _TICK_MS = 20
-_PIECE = 1 << 16
-_RAISED = {kind.__name__: kind for kind in (InvalidInput, Failed, Cancelled)}
 
 
 @runtime_checkable
@@ -81,41 +78,18 @@ def unpack_apart(
         process.stdout.close()
         process.wait()
     if outcome is None:
-        raise Failed(
-            "the process that unpacks a layer ended before its time",
-            hint="was it killed? `dmesg` tells when memory ran out",
-        )
+        raise ended_early("unpacks")
     return outcome
 
 
 def _start(
     source: Followable, directory: Path, limits: Limits, known: int, recipe: bool
 ) -> subprocess.Popen[bytes]:
-    """The interpreter without site-packages (they cost 50 ms), with the directories that hold our codecs."""
-    paths = [str(_PACKAGE_ROOT), *_codec_paths()]
-    boot = f"import sys; sys.path[:0] = {paths!r}; from runtime.images.unpack_worker import main; main()"
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-I", "-S", "-c", boot),
-            *(str(os.getpid()), str(directory), str(source.fd), str(source.start)),
-            *(str(limits.entries), str(limits.bytes), "recipe" if recipe else ""),
-        ],
-        stdin=known,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        pass_fds=[source.fd],
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
-        process_group=0,  # what interrupts us at the terminal is ours to handle
-    )
-
-
-def _codec_paths() -> list[str]:
-    found = []
-    for name in ("isal", "zstandard"):
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin is not None:
-            found.append(str(Path(spec.origin).resolve().parent.parent))
-    return list(dict.fromkeys(found))
+    arguments = [
+        *(str(directory), str(source.fd), str(source.start)),
+        *(str(limits.entries), str(limits.bytes), "recipe" if recipe else ""),
+    ]
+    return start_worker(unpack_worker.__name__, arguments, stdin=known, pass_fds=[source.fd])
 
 
 class _Watch:
@@ -130,7 +104,7 @@ class _Watch:
         self._pipe = pipe
         self._on_bytes = on_bytes
         self._recipe = recipe
-        self._rest = b""
+        self._frames = Frames(pipe)
         self._read = 0
         self._outcome: Apart | None = None
 
@@ -149,22 +123,11 @@ class _Watch:
                     _tell(known, reached)
             if not poll.poll(_TICK_MS if not told[1] else 5 * _TICK_MS):
                 continue
-            data = os.read(self._pipe, _PIECE)
-            if not data:
+            frames = self._frames.read()
+            if frames is None:
                 return self._outcome
-            self._hear(data)
-
-    def _hear(self, data: bytes) -> None:
-        data = self._rest + data
-        position = 0
-        while len(data) - position >= FRAME.size:
-            kind, length = FRAME.unpack_from(data, position)
-            end = position + FRAME.size + length
-            if end > len(data):
-                break
-            self._take(kind, data[position + FRAME.size : end])
-            position = end
-        self._rest = data[position:]
+            for kind, body in frames:
+                self._take(kind, body)
 
     def _take(self, kind: int, body: bytes) -> None:
         if kind == READ:
@@ -176,7 +139,7 @@ class _Watch:
             if self._recipe is not None:
                 self._recipe(body)
         elif kind == ERROR:
-            raise _error(json.loads(body))
+            raise error_of(body)
         elif kind == RESULT:
             told = json.loads(body)
             self._outcome = Apart(
@@ -193,7 +156,3 @@ def _tell(known: int, reached: tuple[int, bool]) -> None:
         os.write(known, LIMIT.pack(reached[0] | (COMPLETE if reached[1] else 0)))
     except BrokenPipeError:
         return  # it has failed; what it says next tells why
-
-
-def _error(told: dict[str, str]) -> EngineError:
-    return _RAISED.get(told["name"], Failed)(told["message"], hint=told["hint"])

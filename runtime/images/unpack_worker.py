@@ -5,7 +5,7 @@ would hand its lock to each other for every one. :mod:`runtime.images.unpack_apa
 
 - descriptor 0: a pipe of 8-byte numbers, how much of the data can be read; ``COMPLETE`` is added when that is
   all. Its end without that means that the starter is gone;
-- descriptor 1: a pipe to the starter, of frames: a kind, a length (4 bytes, big endian), that many bytes;
+- descriptor 1: a pipe to the starter, of frames (:mod:`runtime.images.worker`);
 - the data in a further one.
 
 Only what it needs is imported: it starts once a layer.
@@ -17,45 +17,34 @@ import json
 import os
 import struct
 import sys
-import threading
 import time
 from pathlib import Path
 
-from runtime.errors import EngineError, Failed
 from runtime.images.layer_stream import LayerStream
 from runtime.images.recipe import RecipeWriter
 from runtime.images.tar_reader import TarReader
 from runtime.images.unpack import Limits, unpack
-from runtime.kernel import process_calls
+from runtime.images.worker import RESULT, run, tell
 
-__all__ = ["COMPLETE", "ERROR", "FRAME", "LIMIT", "READ", "RECIPE", "RESULT", "main"]
+__all__ = ["COMPLETE", "LIMIT", "READ", "RECIPE", "main"]
 
 COMPLETE = 1 << 63
 LIMIT = struct.Struct("=Q")
-FRAME = struct.Struct(">BI")
-READ, RECIPE, RESULT, ERROR = b"rcde"
-"""Kinds: bytes read so far (as text), a piece of the recipe, the outcome (JSON), what failed (JSON)."""
+READ, RECIPE = b"rc"
+"""Kinds of frames: bytes read so far (as text), a piece of the recipe."""
 _TOLD_SECONDS = 0.1
-_STARTER = 1
-_telling = threading.Lock()
 
 
 def main() -> None:
     """Arguments: the starter's pid, the directory, the data's descriptor and where it begins, the most
     entries and bytes, "recipe" or ""."""
     starter, directory, fd, offset, entries, size, wanted = sys.argv[1:]
-    process_calls.prctl(process_calls.PR_SET_PDEATHSIG, 9)
-    if os.getppid() != int(starter):
-        os._exit(1)
-    os.umask(0)
-    try:
+
+    def work() -> None:
         data = _Followed(int(fd), int(offset))
         _unpack(data, Path(directory), Limits(int(entries), int(size)), wanted == "recipe")
-    except EngineError as error:
-        _tell_error(type(error).__name__, error.message, error.hint)
-    except BaseException as error:  # the starter raises it
-        _tell_error(Failed.__name__, f"cannot unpack a layer: {error!r}", None)
-    os._exit(0)
+
+    run(int(starter), work, "unpack")
 
 
 def _unpack(data: _Followed, directory: Path, limits: Limits, with_recipe: bool) -> None:
@@ -68,10 +57,10 @@ def _unpack(data: _Followed, directory: Path, limits: Limits, with_recipe: bool)
         now = time.monotonic()
         if now - told >= _TOLD_SECONDS:
             told = now
-            _tell(READ, b"%d" % read)
+            tell(READ, b"%d" % read)
 
     layer = LayerStream(data, count)
-    recipe = RecipeWriter(lambda data: _tell(RECIPE, data)) if with_recipe else None
+    recipe = RecipeWriter(lambda data: tell(RECIPE, data)) if with_recipe else None
     reader = TarReader(layer, recipe.literal if recipe is not None else None)
     unpacked = unpack(reader, directory, limits=limits, recipe=recipe, unmasked=True)
     layer.finish()
@@ -85,7 +74,7 @@ def _unpack(data: _Followed, directory: Path, limits: Limits, with_recipe: bool)
         "entries": unpacked.entries,
         "recipe": recipe is not None and not recipe.spoiled,
     }
-    _tell(RESULT, json.dumps(outcome).encode())
+    tell(RESULT, json.dumps(outcome).encode())
 
 
 class _Followed:
@@ -113,15 +102,3 @@ class _Followed:
         (limit,) = LIMIT.unpack(message[-LIMIT.size :])
         self._limit = limit & ~COMPLETE
         self._complete = limit != self._limit
-
-
-def _tell(kind: int, data: bytes) -> None:
-    """From either thread: a write of more than PIPE_BUF bytes may be mixed with another's (pipe(7))."""
-    view = memoryview(FRAME.pack(kind, len(data)) + data)
-    with _telling:
-        while view:
-            view = view[os.write(_STARTER, view) :]
-
-
-def _tell_error(name: str, message: str, hint: str | None) -> None:
-    _tell(ERROR, json.dumps({"name": name, "message": message, "hint": hint}).encode())

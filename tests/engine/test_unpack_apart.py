@@ -20,7 +20,7 @@ import zstandard
 from runtime.context import Context
 from runtime.engine import Engine
 from runtime.errors import Cancelled, Failed, InvalidInput
-from runtime.images import arrival, unpack_apart, unpack_worker
+from runtime.images import arrival, unpack_apart, unpack_worker, worker
 from runtime.images.layers import LayerInfo, open_layer_tar, unpack_layer
 from runtime.images.member import Member
 from runtime.images.pack import LayerTar
@@ -308,12 +308,12 @@ def test_a_layer_whose_files_are_gone_is_not_given_as_if_it_were_whole(
 def test_what_two_threads_tell_is_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces of the recipe are larger than what a pipe takes at once; the other thread counts meanwhile."""
     there, here = os.pipe()
-    monkeypatch.setattr(unpack_worker, "_STARTER", here)
+    monkeypatch.setattr(worker, "_STARTER", here)
     bodies = {unpack_worker.RECIPE: b"r" * 300_000, unpack_worker.READ: b"1" * 20}
 
     def tell(kind: int, times: int) -> None:
         for _ in range(times):
-            unpack_worker._tell(kind, bodies[kind])
+            worker.tell(kind, bodies[kind])
 
     tellers = [
         threading.Thread(target=tell, args=item)
@@ -323,7 +323,7 @@ def test_what_two_threads_tell_is_not_mixed(monkeypatch: pytest.MonkeyPatch) -> 
         teller.start()
     with os.fdopen(there, "rb") as pipe:
         for _ in range(2020):
-            kind, length = unpack_worker.FRAME.unpack(pipe.read(unpack_worker.FRAME.size))
+            kind, length = worker.FRAME.unpack(pipe.read(worker.FRAME.size))
             assert pipe.read(length) == bodies[kind]
     for teller in tellers:
         teller.join()

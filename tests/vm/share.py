@@ -1,6 +1,6 @@
-"""A pytest plugin for one of several machines that share the tests: TUIDOCK_VM_SHARE is "2/3" for the second of
-three. Whole files, so that what a module's tests have in common is made once; the largest first, each to the
-machine that has the fewest tests."""
+"""A pytest plugin for one of several machines that share the tests: TUIDOCK_VM_SHARE is "2/3" for the second
+of three. Whole files, so that what a module's tests have in common is made once; the largest first, each to
+the machine that has the fewest tests."""
 
 from __future__ import annotations
 

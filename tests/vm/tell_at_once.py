@@ -1,5 +1,5 @@
-"""A pytest plugin that prints a failure when it happens, and how far the tests are instead of dots: an emulated
-run takes long, may never end, and shares its output with others."""
+"""A pytest plugin that prints a failure when it happens, and how far the tests are instead of dots: an
+emulated run takes long, may never end, and shares its output with others."""
 
 from __future__ import annotations
 

@@ -1,35 +1,38 @@
 """A layer that has no blob, compressed for a registry: into a file without a name, sent while it grows.
 
 The file makes a second try cheap when the connection breaks. Compression is deterministic, so every push
-of the layer makes the same blob.
+of the layer makes the same blob. A large layer is compressed by a process of its own.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
+import select
+import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from runtime.errors import Cancelled, Failed
+from runtime.errors import Cancelled, Failed, NotFound
+from runtime.images import pack_worker
 from runtime.images.compression import CHUNK
-from runtime.images.layers import open_layer_tar
+from runtime.images.gzip_layer import GzipLayer
+from runtime.images.layers import paths_of
+from runtime.images.worker import ERROR, RESULT
+from runtime.images.worker_start import Frames, ended_early, error_of, start_worker
 from runtime.model.event import CancelEvent
+from runtime.store import images as rows
 
 if TYPE_CHECKING:
     from runtime.context import Context
 
 __all__ = ["PackedLayer", "StoredBlob"]
 
-_LEVEL = 2
-"""igzip's quick one: 480 MB/s, and a third larger at most than gzip's default."""
-_GZIP = 31
-_WAIT = 0.2
-_PROCESSORS = threading.Semaphore(os.cpu_count() or 1)
-"""Layers that are compressed at once: more only take the processors from each other. All of them are sent."""
+_APART = 4 << 20
+"""Bytes from which a process of its own (30 ms to start) is worth it."""
+_WAIT_MS = 200
 
 
 class StoredBlob:
@@ -48,103 +51,110 @@ class StoredBlob:
 
 
 class PackedLayer:
-    """Use as a context manager; the compressing thread ends with it."""
+    """Use as a context manager, in one thread; the compressing process ends with it. Raises NotFound; reading
+    it raises Failed, Cancelled."""
 
     def __init__(self, ctx: Context, diff_id: str, cancel: CancelEvent | None) -> None:
-        self._ctx = ctx
+        row = rows.get_layer(ctx.db, diff_id)
+        if row is None:
+            raise NotFound(f"no such layer: {diff_id}", subject=diff_id)
         self._diff_id = diff_id
+        self._paths = paths_of(ctx, row)
+        self._large = row.size >= _APART
         self._cancel = cancel
         self._file = tempfile.TemporaryFile(dir=ctx.paths.content)  # noqa: SIM115 - closed with us
         self._fd = self._file.fileno()
-        self._condition = threading.Condition()
-        self._hash = hashlib.sha256()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._frames: Frames | None = None
         self._written = 0
-        self._done = False
-        self._stopped = False
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="layer-packer", daemon=True)
+        self._digest = ""
 
     def __enter__(self) -> PackedLayer:
-        self._thread.start()
+        try:
+            if self._large:
+                self._start()
+            else:
+                self._pack()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopped = True
-        self._thread.join()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            assert self._process.stdout is not None
+            self._process.stdout.close()
         self._file.close()
 
     @property
     def size(self) -> int | None:
-        return self._written if self._done else None
+        return self._written if self._digest else None
 
     @property
     def digest(self) -> str:
-        assert self._done, "the digest is known when all is compressed"
-        return f"sha256:{self._hash.hexdigest()}"
+        assert self._digest, "the digest is known when all is compressed"
+        return self._digest
 
     def chunks(self, start: int) -> Iterator[bytes]:
         """Waits for what is not compressed yet."""
         position = start
         while True:
-            with self._condition:
-                while position >= self._written and not self._done:
-                    if self._error is not None:
-                        raise self._error
-                    if self._cancel is not None and self._cancel.is_set():
-                        raise Cancelled("cancelled")
-                    self._condition.wait(_WAIT)
-                available = self._written - position
+            while position >= self._written and not self._digest:
+                self._hear()
+            available = self._written - position
             if not available:
                 return
             data = os.pread(self._fd, min(CHUNK, available), position)
             position += len(data)
             yield data
 
-    def _run(self) -> None:
+    def _start(self) -> None:
+        self._process = start_worker(pack_worker.__name__, self._paths, stdin=self._fd, pass_fds=[])
+        assert self._process.stdout is not None
+        self._frames = Frames(self._process.stdout.fileno())
+
+    def _hear(self) -> None:
+        """Wait for the process to tell more, or a moment."""
+        assert self._process is not None and self._process.stdout is not None and self._frames is not None
+        if self._cancel is not None and self._cancel.is_set():
+            raise Cancelled("cancelled")
+        poll = select.poll()
+        poll.register(self._process.stdout, select.POLLIN)
+        if not poll.poll(_WAIT_MS):
+            return
+        frames = self._frames.read()
+        if frames is None:
+            raise ended_early("compresses")
+        for kind, body in frames:
+            if kind == pack_worker.WRITTEN:
+                self._written = int(body)
+            elif kind == ERROR:
+                raise error_of(body)
+            elif kind == RESULT:
+                told = json.loads(body)
+                self._finish(told["diff_id"], told["digest"], told["size"])
+
+    def _pack(self) -> None:
+        layer = GzipLayer(self._paths)
+        size = 0
         try:
-            with _PROCESSORS:
-                self._compress()
-        except BaseException as error:  # the sender raises it
-            with self._condition:
-                self._error = error
-                self._condition.notify_all()
-        finally:
-            self._ctx.db.close()
+            for data in layer:
+                self._file.write(data)
+                size += len(data)
+            self._file.flush()
+        except OSError as error:
+            raise Failed(f"cannot compress a layer: {error.strerror}") from error
+        self._finish(layer.diff_id, layer.digest, size)
 
-    def _compress(self) -> None:
-        from isal import isal_zlib
-
-        compressor = isal_zlib.compressobj(_LEVEL, wbits=_GZIP)
-        tar = open_layer_tar(self._ctx, self._diff_id)
-        plain = hashlib.sha256()
-        while chunk := tar.read(CHUNK):
-            if self._stopped:
-                return
-            plain.update(chunk)
-            self._put(compressor.compress(chunk))
-        self._put(compressor.flush())
-        if f"sha256:{plain.hexdigest()}" != self._diff_id:
+    def _finish(self, diff_id: str, digest: str, size: int) -> None:
+        if diff_id != self._diff_id:
             raise Failed(
                 f"layer {self._diff_id[7:19]} was changed on the disk and cannot be pushed",
                 hint="tuidock system check tells more",
                 subject=self._diff_id,
             )
-        with self._condition:
-            self._done = True
-            self._condition.notify_all()
-
-    def _put(self, data: bytes) -> None:
-        if not data:
-            return
-        self._hash.update(data)
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._fd, view) :]
-        except OSError as error:
-            raise Failed(f"cannot compress a layer: {error.strerror}", hint="free some disk space") from error
-        with self._condition:
-            self._written += len(data)
-            self._condition.notify_all()
+        self._written, self._digest = size, digest
