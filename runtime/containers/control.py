@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _socket
-import fcntl
 import marshal
 import os
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 from runtime.context import Context
 from runtime.errors import CommandNotFound, CommandNotRunnable, Conflict, EngineError, Failed
 from runtime.kernel import locks
+from runtime.kernel.flocks import Exclusive
 from runtime.model.container import Container, ContainerStatus
 from runtime.monitor import wire
 
@@ -42,15 +42,8 @@ def turn(ctx: Context, container_id: str, *, wait: bool = True) -> Iterator[bool
     except FileNotFoundError:
         yield True
         return
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-    finally:
-        os.close(fd)
+    with Exclusive(fd, wait=wait) as ours:
+        yield ours
 
 
 def monitor_pid(ctx: Context, container_id: str) -> int:

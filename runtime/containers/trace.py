@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from runtime.context import Context
+from runtime.kernel.flocks import Exclusive
 
 __all__ = ["claim", "tracing"]
 
@@ -52,12 +53,5 @@ def claim(ctx: Context, container_id: str) -> Iterator[bool]:
     except (FileNotFoundError, NotADirectoryError):
         yield False
         return
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(fd)
+    with Exclusive(fd) as ours:
+        yield ours

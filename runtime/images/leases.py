@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.kernel.flocks import Exclusive
 from runtime.kernel.pidfd import start_time
 
 if TYPE_CHECKING:
@@ -38,16 +39,8 @@ def lease(ctx: Context) -> Iterator[None]:
 @contextmanager
 def exclusive_lease(ctx: Context) -> Iterator[bool]:
     """True when nobody is adding anything; False, at once, when somebody is."""
-    fd = _open(ctx)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(fd)
+    with Exclusive(_open(ctx)) as ours:
+        yield ours
 
 
 def _open(ctx: Context) -> int:

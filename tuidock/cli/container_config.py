@@ -20,6 +20,7 @@ from runtime.model.container import (
     RestartPolicyName,
 )
 from tuidock.cli.container_options import REFUSED
+from tuidock.cli.values import flag, size, whole_number
 
 __all__ = ["Options", "build", "parse_labels", "parse_pairs"]
 
@@ -95,7 +96,7 @@ def build(image: str, command: Sequence[str], options: Options) -> ContainerConf
         dns_options=_many(options, "dns_option"),
         log_options=_log_options(options),
         cgroup_parent=_text(options, "cgroup_parent") or "",
-        oom_score_adj=_integer(options, "oom_score_adj", -1000, 1000) or 0,
+        oom_score_adj=whole_number(options, "oom_score_adj", -1000, 1000) or 0,
     )
     return _with_stop_and_memory(config, options)
 
@@ -106,7 +107,7 @@ def _with_stop_and_memory(config: ContainerConfig, options: Options) -> Containe
     if signal is not None:
         parse.parse_signal(signal)
         config = replace(config, stop_signal=signal)
-    timeout = _integer(options, "stop_timeout", -1, 1 << 31)
+    timeout = whole_number(options, "stop_timeout", -1, 1 << 31)
     if timeout is not None:
         config = replace(config, stop_timeout=timeout)
     shm = _text(options, "shm_size")
@@ -152,20 +153,6 @@ def _option(name: str, parser: Callable[[str], int], text: str) -> int:
         return parser(text)
     except InvalidInput as error:
         raise InvalidInput(f"{name}: {error.message}", hint=error.hint, subject=text) from None
-
-
-def _integer(options: Options, name: str, least: int, most: int) -> int | None:
-    text = _text(options, name)
-    if text is None:
-        return None
-    option = "--" + name.replace("_", "-")
-    try:
-        value = int(text)
-    except ValueError:
-        raise InvalidInput(f"{option} takes a whole number, not {text!r}", subject=text) from None
-    if not least <= value <= most:
-        raise InvalidInput(f"{option} must be between {least} and {most}, not {value}", subject=text)
-    return value
 
 
 def _entrypoint(text: str | None) -> tuple[str, ...]:
@@ -273,15 +260,15 @@ def _tmpfs(text: str) -> Mount:
 
 def _resources(options: Options) -> Resources:
     cpus = _text(options, "cpus")
-    period = _integer(options, "cpu_period", 1000, 1_000_000)
-    quota = _integer(options, "cpu_quota", -1, 1 << 62)
+    period = whole_number(options, "cpu_period", 1000, 1_000_000)
+    quota = whole_number(options, "cpu_quota", -1, 1 << 62)
     if cpus is not None and (period is not None or quota is not None):
         clash = "--cpu-period" if period is not None else "--cpu-quota"
         raise InvalidInput(f"conflicting options: cannot specify both --cpus and {clash}")
-    memory = _size(options, "memory")
+    memory = size(options, "memory")
     swap = _text(options, "memory_swap")
-    memory_swap = -1 if swap == "-1" else _size(options, "memory_swap")
-    reservation = _size(options, "memory_reservation")
+    memory_swap = -1 if swap == "-1" else size(options, "memory_swap")
+    reservation = size(options, "memory_reservation")
     if memory_swap is not None and memory is None:
         raise InvalidInput("--memory-swap needs --memory", hint="set the memory limit as well")
     if memory and memory_swap is not None and 0 < memory_swap < memory:
@@ -290,11 +277,11 @@ def _resources(options: Options) -> Resources:
         raise InvalidInput("--memory-reservation must be smaller than --memory")
     if memory is not None and 0 < memory < 6 << 20:
         raise InvalidInput(f"--memory {_text(options, 'memory')} is too small", hint="the least is 6m")
-    pids = _integer(options, "pids_limit", -1, 1 << 22)
-    swappiness = _integer(options, "memory_swappiness", -1, 100)
+    pids = whole_number(options, "pids_limit", -1, 1 << 22)
+    swappiness = whole_number(options, "memory_swappiness", -1, 100)
     return Resources(
         cpus=parse.parse_cpus(cpus) or None if cpus is not None else None,
-        cpu_shares=_integer(options, "cpu_shares", 0, 262_144) or None,
+        cpu_shares=whole_number(options, "cpu_shares", 0, 262_144) or None,
         cpu_period=period,
         cpu_quota=quota,
         cpuset_cpus=_text(options, "cpuset_cpus"),
@@ -310,20 +297,15 @@ def _resources(options: Options) -> Resources:
         device_write_bps=_devices(options, "device_write_bps", devices.parse_rate),
         device_read_iops=_devices(options, "device_read_iops", devices.parse_iops),
         device_write_iops=_devices(options, "device_write_iops", devices.parse_iops),
-        blkio_weight=_integer(options, "blkio_weight", 10, 1000),
+        blkio_weight=whole_number(options, "blkio_weight", 10, 1000),
     )
 
 
 def _devices(options: Options, name: str, parser: Callable[[str, str], tuple[str, int]]) -> tuple[str, ...]:
     items = _many(options, name)
     for text in items:
-        parser("--" + name.replace("_", "-"), text)
+        parser(flag(name), text)
     return items
-
-
-def _size(options: Options, name: str) -> int | None:
-    text = _text(options, name)
-    return None if text is None else _option("--" + name.replace("_", "-"), parse.parse_size, text)
 
 
 def _networks(options: Options) -> tuple[str, tuple[NetworkAttachment, ...]]:
@@ -405,7 +387,7 @@ def _health(options: Options) -> HealthCheck | None:
         for name in ("interval", "timeout", "start_period", "start_interval")
         if (text := _text(options, f"health_{name}")) is not None
     }
-    retries = _integer(options, "health_retries", 0, 1 << 31)
+    retries = whole_number(options, "health_retries", 0, 1 << 31)
     if _on(options, "no_healthcheck"):
         if command or times or retries is not None:
             raise InvalidInput("--no-healthcheck conflicts with --health-* options")

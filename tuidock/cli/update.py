@@ -67,56 +67,27 @@ def _resources(options: dict[str, str | None]) -> Resources | None:
     from runtime.errors import InvalidInput
     from runtime.model.container import Resources
     from runtime.model.parse import parse_cpus
+    from tuidock.cli.values import size, whole_number
 
     cpus = options["cpus"]
     if cpus is not None and (options["cpu_period"] is not None or options["cpu_quota"] is not None):
         clash = "--cpu-period" if options["cpu_period"] is not None else "--cpu-quota"
         raise InvalidInput(f"conflicting options: cannot specify both --cpus and {clash}")
     swap = options["memory_swap"]
+    memory = size(options, "memory")
+    if memory is not None and memory < 6 << 20:
+        raise InvalidInput(f"--memory {options['memory']} is too small", hint="the least is 6m")
     found = Resources(
         cpus=parse_cpus(cpus) if cpus is not None else None,
-        cpu_shares=_integer(options, "cpu_shares", 2, 262_144),
-        cpu_period=_integer(options, "cpu_period", 1000, 1_000_000),
-        cpu_quota=_integer(options, "cpu_quota", -1, 1 << 62),
+        cpu_shares=whole_number(options, "cpu_shares", 2, 262_144),
+        cpu_period=whole_number(options, "cpu_period", 1000, 1_000_000),
+        cpu_quota=whole_number(options, "cpu_quota", -1, 1 << 62),
         cpuset_cpus=options["cpuset_cpus"],
         cpuset_mems=options["cpuset_mems"],
-        memory=_size(options, "memory"),
-        memory_reservation=_size(options, "memory_reservation"),
-        memory_swap=-1 if swap == "-1" else _size(options, "memory_swap"),
-        pids_limit=_integer(options, "pids_limit", -1, 1 << 22),
-        blkio_weight=_integer(options, "blkio_weight", 10, 1000),
+        memory=memory,
+        memory_reservation=size(options, "memory_reservation"),
+        memory_swap=-1 if swap == "-1" else size(options, "memory_swap"),
+        pids_limit=whole_number(options, "pids_limit", -1, 1 << 22),
+        blkio_weight=whole_number(options, "blkio_weight", 10, 1000),
     )
     return found if found != Resources() else None
-
-
-def _integer(options: dict[str, str | None], name: str, least: int, most: int) -> int | None:
-    from runtime.errors import InvalidInput
-
-    text = options[name]
-    if text is None:
-        return None
-    option = "--" + name.replace("_", "-")
-    try:
-        value = int(text)
-    except ValueError:
-        raise InvalidInput(f"{option} takes a whole number, not {text!r}", subject=text) from None
-    if not least <= value <= most:
-        raise InvalidInput(f"{option} must be between {least} and {most}, not {value}", subject=text)
-    return value
-
-
-def _size(options: dict[str, str | None], name: str) -> int | None:
-    from runtime.errors import InvalidInput
-    from runtime.model.parse import parse_size
-
-    text = options[name]
-    if text is None:
-        return None
-    option = "--" + name.replace("_", "-")
-    try:
-        value = parse_size(text)
-    except InvalidInput as error:
-        raise InvalidInput(f"{option}: {error.message}", hint=error.hint, subject=text) from None
-    if value < 6 << 20 and name == "memory":
-        raise InvalidInput(f"{option} {text} is too small", hint="the least is 6m", subject=text)
-    return value
