@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from runtime.monitor.shapes import Plan, Request
 
-__all__ = ["Execution", "spawn"]
+__all__ = ["Execution", "reaped", "spawn"]
 
 
 class Execution:
@@ -72,15 +72,24 @@ def spawn(
     execution = Execution(pid, ours)
     execution.on_started, execution.on_end = on_started, on_end
     ours.setblocking(False)
-    loop.watch(ours.fileno(), READ, lambda mask: _hear(loop, execution))
+    loop.watch(ours.fileno(), READ, lambda mask: _heard(loop, execution))
     return execution
 
 
-def _hear(loop: Loop, execution: Execution) -> None:
+def reaped(loop: Loop, execution: Execution, code: int) -> None:
+    """It is gone: what it had still said comes before its end, in whatever order the two are noticed."""
+    while execution.sync.fileno() >= 0:
+        if not _hear(loop, execution):  # somebody else got hold of its end
+            _silent(loop, execution)
+    execution.on_end(code)
+
+
+def _hear(loop: Loop, execution: Execution) -> bool:
+    """False when there is nothing to hear yet."""
     try:
         data, ancillary, _flags, _address = execution.sync.recvmsg(65536, 64, _socket.MSG_CMSG_CLOEXEC)
     except BlockingIOError:
-        return
+        return False
     except OSError:
         data, ancillary = b"", []
     for level, kind, payload in ancillary:
@@ -89,9 +98,19 @@ def _hear(loop: Loop, execution: Execution) -> None:
     if data.startswith(b"F"):
         execution.error = marshal.loads(data[1:])
     if not data:
-        loop.forget(execution.sync.fileno())
-        execution.sync.close()
-        execution.on_started(execution)
+        _silent(loop, execution)
+    return True
+
+
+def _heard(loop: Loop, execution: Execution) -> None:
+    _hear(loop, execution)
+
+
+def _silent(loop: Loop, execution: Execution) -> None:
+    """It says nothing more: the program runs, or ``error`` tells why not."""
+    loop.forget(execution.sync.fileno())
+    execution.sync.close()
+    execution.on_started(execution)
 
 
 def _become(

@@ -421,7 +421,9 @@ class Monitor:
                 continue
             execution = self.executions.pop(pid, None)
             if execution is not None:
-                execution.on_end(code)
+                from runtime.monitor import executing
+
+                executing.reaped(self.loop, execution, code)
 
     def _ended(self, code: int) -> None:
         from runtime.monitor import record, restart

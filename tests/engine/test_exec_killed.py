@@ -81,3 +81,25 @@ def test_the_monitor_killed_during_an_exec_ends_both(engine: Engine, busybox: st
     assert session.wait() == 137
     session.detach()
     assert engine.containers.get("box").state.status.value == "exited"
+
+
+def test_many_at_once_all_tell_their_own_exit_code(engine: Engine, busybox: str) -> None:
+    """The monitor notices many ends at once, some before it has heard that the program runs."""
+    engine.containers.run(ContainerConfig(image=busybox, cmd=("sleep", "1000")), name="box")
+    wrong: list[tuple[int, int]] = []
+
+    def ask(code: int) -> None:
+        for _ in range(25):
+            session = engine.containers.exec("box", ["sh", "-c", f"exit {code}"])
+            assert session is not None
+            found = session.wait()
+            session.detach()
+            if found != code:
+                wrong.append((code, found))
+
+    threads = [threading.Thread(target=ask, args=(code,)) for code in range(1, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
