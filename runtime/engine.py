@@ -136,6 +136,16 @@ class Engine:
 
     def close(self) -> None:
         """Close this thread's database connection and end the warm starter, if there is one."""
+        self._end_starter()
+        self.context.db.close()
+
+    def leave(self) -> None:
+        """The same, quicker, for a process that ends at once: see
+        :meth:`runtime.store.database.Database.leave`."""
+        self._end_starter()
+        self.context.db.leave()
+
+    def _end_starter(self) -> None:
         import sys
 
         launch = sys.modules.get("runtime.containers.launch")
@@ -143,7 +153,6 @@ class Engine:
             starter = launch.Starter.running.get(str(self.context.paths.state))
             if starter is not None:
                 starter.close()
-        self.context.db.close()
 
 
 class _Verbs:

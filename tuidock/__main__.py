@@ -21,11 +21,11 @@ def interface(root: str | None, project: str | None) -> int:
     return run(root, project)
 
 
-def main() -> int:
-    """The ``tuidock`` program."""
+def main(*, ends: bool = False) -> int:
+    """The ``tuidock`` program. ``ends``: nothing of the process is needed after it."""
     from tuidock.cli.main import main as command_line
 
-    return command_line(interface=interface)
+    return command_line(interface=interface, ends=ends)
 
 
 def program() -> int:
@@ -36,7 +36,7 @@ def program() -> int:
     its workers may still be busy.
     """
     gc.set_threshold(_PATIENCE)
-    code = main()
+    code = main(ends=True)
     if "tuidock.app" in sys.modules:
         return code
     sys.stderr.flush()

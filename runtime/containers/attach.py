@@ -29,6 +29,6 @@ def attach(ctx: Context, reference: str, *, stdin: bool = True) -> AttachSession
     except BaseException:
         sock.close()
         raise
-    with ctx.db.write() as tx:
+    with ctx.db.write(lasting=False) as tx:
         tx.event("container", "attach", container.id, name=container.name, image=container.config.image)
     return AttachSession(sock, bool(reply.get("tty")), buffer)

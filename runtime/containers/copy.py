@@ -200,7 +200,7 @@ def _device_directory(root: int) -> frozenset[tuple[int, int]]:
 
 def _event(ctx: Context, root: Root, action: str, *, path: str) -> None:
     container = root.container
-    with ctx.db.write() as tx:
+    with ctx.db.write(lasting=False) as tx:
         tx.event(
             "container", action, container.id, name=container.name, image=container.config.image, path=path
         )

@@ -97,7 +97,7 @@ def _insert(
                 state=ContainerState(),
             )
             try:
-                with ctx.db.write() as tx:
+                with ctx.db.write(lasting=not config.auto_remove) as tx:
                     _volumes(ctx, tx, config)
                     mapped = userns.allocate(ctx, tx, container_id, config, taken)
                     container = replace(container, config=mapped)

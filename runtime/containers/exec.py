@@ -86,7 +86,7 @@ def exec_(
 def _tell(ctx: Context, container: Container, command: str, exec_id: str) -> None:
     """docker's two events, before anything runs, so that the monitor's exec_die comes after them."""
     attributes = {"name": container.name, "image": container.config.image, "execID": exec_id}
-    with ctx.db.write() as tx:
+    with ctx.db.write(lasting=False) as tx:
         for action in ("exec_create", "exec_start"):
             tx.event("container", f"{action}: {command}", container.id, **attributes)
 

@@ -40,5 +40,5 @@ def export(
     target.flush()
     if progress is not None:
         progress(Progress("export", "Exported", written, written, done=True))
-    with ctx.db.write() as tx:
+    with ctx.db.write(lasting=False) as tx:
         tx.event("container", "export", container.id, name=container.name, image=container.config.image)

@@ -15,5 +15,5 @@ def restart(ctx: Context, reference: str, *, timeout: int | None = None, signal:
     container = store.find(ctx.db, reference)
     stop(ctx, container.id, timeout=timeout, signal=signal)
     start(ctx, container.id)
-    with ctx.db.write() as tx:
+    with ctx.db.write(lasting=False) as tx:
         tx.event("container", "restart", container.id, name=container.name, image=container.config.image)

@@ -131,7 +131,7 @@ def _running(ctx: Context, container: Container, launch: Launch, attach: bool) -
         from runtime.model.container import HealthState
 
         state = replace(state, health=HealthState("starting"))
-    with ctx.db.write() as tx:
+    with ctx.db.write(lasting=False) as tx:
         store.set_state(tx, container.id, state)
         if not container.config.internal:
             known = {"name": container.name, "image": container.config.image}
@@ -204,7 +204,7 @@ def _allocate(ctx: Context, container: Container, plan: dict[str, Any]) -> list[
     from runtime.network.stub import resolver_command
 
     config = container.config
-    with ctx.db.write() as tx:
+    with ctx.db.write(lasting=False) as tx:
         endpoints.release(tx, ctx, container.id)
         found = endpoints.allocate(
             tx, ctx, container.id, config.networks, container_name=container.name, short_id=container.short_id

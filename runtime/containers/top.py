@@ -36,6 +36,6 @@ def top(
         except psutil.NoSuchProcess:  # it ended meanwhile
             continue
     if tell:
-        with ctx.db.write() as tx:
+        with ctx.db.write(lasting=False) as tx:
             tx.event("container", "top", container.id, name=container.name, image=container.config.image)
     return rows

@@ -72,7 +72,16 @@ def _record_end(
     try:
         record.exit_file(plan["dir"], code, oom_killed, finished)
         record.exited(
-            plan["db"], plan["id"], code, oom_killed, finished, manual, error, stopped, plan["nowhere"]
+            plan["db"],
+            plan["id"],
+            code,
+            oom_killed,
+            finished,
+            manual,
+            error,
+            stopped,
+            plan["nowhere"],
+            lasting=not plan["auto_remove"],
         )
     except Exception as problem:
         os.write(2, f"the end could not be written: {problem}\n".encode())

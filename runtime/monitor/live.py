@@ -30,6 +30,7 @@ def begin(name: str) -> None:
     elif os.fork() == 0:  # so that whoever spawned us has no child to reap when we end
         os.setsid()
         live()
+        os._exit(0)  # the kernel takes all of it at once: see record.update
 
 
 def live() -> None:

@@ -60,6 +60,10 @@ _UNMOUNTED = (
 )
 
 
+_left: list[object] = []
+"""Connections that are left to the kernel when the process ends."""
+
+
 def _quote(text: str) -> str:
     out = []
     for char in text:
@@ -84,9 +88,11 @@ def update(
     events: list[tuple[str, dict[str, str]]],
     statements: tuple[tuple[str, tuple[object, ...]], ...] = (),
     last: Callable[[_Connection], None] | None = None,
+    lasting: bool = False,
 ) -> None:
     """Set ``changes`` in the state document (its ``status`` also in the column) and add ``events``; ``last``
-    is called with the connection before the commit.
+    is called with the connection before the commit. For a process that ends after it: see
+    :meth:`runtime.store.database.Database.leave`, and ``write`` for ``lasting``.
 
     JSON values are given as str, int, or :func:`json_text`.
     """
@@ -94,6 +100,7 @@ def update(
 
     connection = _sqlite3.connect(database, 30, 0, None)
     try:
+        connection.execute(f"PRAGMA synchronous={'FULL' if lasting else 'NORMAL'}")
         connection.execute("BEGIN IMMEDIATE")
         if changes:
             paths: list[object] = []
@@ -122,8 +129,10 @@ def update(
         if last is not None:
             last(connection)
         connection.execute("COMMIT")
-    finally:
+    except BaseException:
         connection.close()
+        raise
+    _left.append(connection)
 
 
 def _json(value: object) -> str:
@@ -159,6 +168,8 @@ def exited(
     error: str = "",
     stopped: bool = False,
     nowhere: tuple[str, ...] = (),
+    *,
+    lasting: bool = True,
 ) -> None:
     """The end of a container that will not be restarted: status, addresses and ports back, events."""
     events = _oom(oom_killed)
@@ -177,7 +188,8 @@ def exited(
     now = time.time_ns()
     ended = ((_UNMOUNTED, (now, container_id)), (_DISCONNECTED, (now, container_id)))
     told = ((_LEFT_NOWHERE, (now, *nowhere, container_id)),) if nowhere else ()
-    update(database, container_id, changes, events, (*ended, *told, *_release(container_id)))
+    statements = (*ended, *told, *_release(container_id))
+    update(database, container_id, changes, events, statements, lasting=lasting)
 
 
 def restarting(

@@ -123,7 +123,7 @@ def _child(arguments: list[str], directory: str, output: str, errors: str) -> No
     try:
         from tuidock.cli.main import main
 
-        code = main(arguments)
+        code = main(arguments, ends=True)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -60,10 +60,13 @@ class Invocation:
 
         return Engine(self.root)
 
-    def close(self) -> None:
-        """The engine, if we opened it."""
+    def close(self, *, leave: bool = False) -> None:
+        """The engine, if we opened it; ``leave``: the process ends at once."""
         if self._open_engine is None and "engine" in self.__dict__:
-            self.engine.close()
+            if leave:
+                self.engine.leave()
+            else:
+                self.engine.close()
 
     @property
     def runtime(self) -> Runtime:

@@ -70,8 +70,10 @@ def main(
     *,
     interface: Callable[[str | None, str | None], int] | None = None,
     open_engine: Callable[[str | None], Engine] | None = None,
+    ends: bool = False,
 ) -> int:
-    """Run one command line; the exit code. Never raises, except with ``--debug`` on an error of ours."""
+    """Run one command line; the exit code. Never raises, except with ``--debug`` on an error of ours.
+    ``ends``: the process ends with it, by os._exit."""
     invocation = Invocation(interface=interface, open_engine=open_engine)
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -89,7 +91,7 @@ def main(
             return _closed_pipe()
         return _own_error(error, invocation)
     finally:
-        invocation.close()
+        invocation.close(leave=ends)
         _flush()
 
 
