@@ -26,8 +26,7 @@ def test_only_what_does_not_run(engine: Engine, busybox: str) -> None:
     engine.containers.pause(paused)
     created = engine.containers.create(config).id
     before = engine.events.last_seq()
-    removed, freed = engine.containers.prune()
-    assert removed == [created] and freed > 0
+    assert engine.containers.prune()[0] == [created]
     assert {item.id for item in engine.containers.list(all=True)} == {running, paused}
     assert [e.action for e in engine.events.since(before) if e.type == "container"] == ["destroy", "prune"]
     assert engine.containers.prune() == ([], 0)

@@ -448,7 +448,9 @@ def _sys_resource(patch: Patch, value: str) -> None:
     def isolate(plan: dict[str, Any], sync: Any, netns: int, founded: dict[str, int], first: bool) -> None:
         real(plan, sync, netns, founded, first)
         effective, permitted, inheritable = syscalls.capget()
-        lost = ~(1 << capabilities.NAMES.index("CAP_SYS_RESOURCE"))
+        number = capabilities.NAMES.index("CAP_SYS_RESOURCE")
+        syscalls.prctl(syscalls.PR_CAPBSET_DROP, number)  # root would get it back with the program
+        lost = ~(1 << number)
         syscalls.capset(effective & lost, permitted & lost, inheritable & lost)
 
     patch(process, "_isolate", isolate)
