@@ -41,6 +41,9 @@ def apply(directory: str, resources: Mapping[str, object]) -> list[str]:
         try:
             groupfiles.write(f"{directory}/{name}", value)
         except SyscallError as error:
+            if error.errno == errno.EOPNOTSUPP:
+                warnings.append(f"{what}: this machine's devices or schedulers have none")
+                return
             # The file is missing when the controller is not handed down to this group.
             if error.errno not in (errno.ENOENT, errno.EACCES):
                 raise
@@ -97,12 +100,17 @@ def _memory(memory: Mapping[str, object], put: Put, warnings: list[str]) -> None
 def _block(directory: str, block: Mapping[str, object], put: Put) -> None:
     weight = integer(block, "weight")
     if weight:
-        try:
-            groupfiles.write(f"{directory}/io.bfq.weight", str(weight))
-        except SyscallError:
-            put("io.weight", f"default {io_weight(weight)}", "block I/O weight")
+        _weigh(directory, "default", weight, put, "block I/O weight")
     for device, share in weights(block):
-        put("io.weight", f"{device} {io_weight(share)}", "block I/O weight of a device")
+        _weigh(directory, device, share, put, "block I/O weight of a device")
     for key, name in _THROTTLES:
         for device, rate in throttles(block, key):
             put("io.max", f"{device} {name}={rate}", "block I/O limit")
+
+
+def _weigh(directory: str, device: str, weight: int, put: Put, what: str) -> None:
+    """With the BFQ scheduler, else by io.cost, whose scale is another (kernel: admin-guide/cgroup-v2)."""
+    try:
+        groupfiles.write(f"{directory}/io.bfq.weight", f"{device} {weight}")
+    except SyscallError:
+        put("io.weight", f"{device} {io_weight(weight)}", what)

@@ -198,7 +198,8 @@ def test_cgroup_parent_and_the_hosts_cgroup_namespace(engine: Engine, busybox: s
         assert [row["CMD"] for row in engine.containers.top("grouped")] == ["sleep 60"]
         engine.containers.remove("grouped", force=True)
     finally:
-        for directory in Path("/sys/fs/cgroup").glob(f"*{parent}"):
+        top = Path("/sys/fs/cgroup")
+        for directory in [*top.glob(f"*{parent}"), *top.glob(parent[1:])]:
             directory.rmdir()
 
 

@@ -108,7 +108,7 @@ def test_v1_missing_controllers_and_files_are_warnings(v1: Path) -> None:
         ({"memory": {"limit": -1}}, {"memory.max": "max", "memory.swap.max": "max"}),
         ({"memory": {"reservation": 5}}, {"memory.low": "5"}),
         ({"pids": {"limit": 0}}, {"pids.max": "max"}),
-        ({"blockIO": {"weight": 300}}, {"io.bfq.weight": "300"}),
+        ({"blockIO": {"weight": 300}}, {"io.bfq.weight": "default 300"}),
         (
             {"blockIO": {"throttleWriteIOPSDevice": [{"major": 8, "minor": 0, "rate": 7}]}},
             {"io.max": "8:0 wiops=7"},
