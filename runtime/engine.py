@@ -65,6 +65,10 @@ class Engine:
 
         if not self.context.db.read_only:
             sweep(self.context)
+            if any(path.name.startswith(".tmp-") for path in self.context.paths.build.iterdir()):
+                from runtime.build.sweep import sweep as sweep_builds
+
+                sweep_builds(self.context)
         return Images(self.context)
 
     @cached_property

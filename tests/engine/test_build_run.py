@@ -346,7 +346,10 @@ def test_sweep_removes_what_a_killed_build_left(fresh_engine: Engine, tmp_path: 
     process.wait()
     process.stdout.close()
     time.sleep(0.05)
-    assert len(sweep(ctx)) == 1
+    again = Engine(ctx.paths.state)
+    assert again.images.list() == [], "any command that looks at images"
+    again.close()
+    assert not [path for path in ctx.paths.build.iterdir() if path.name.startswith(".tmp")]
     assert sweep(ctx) == []
     assert fifo_context.exists()
 

@@ -111,7 +111,7 @@ def test_a_file_of_root_is_not_writable_over_a_bind(engine: Engine, busybox: str
         ("mount -o remount,rw /sys", False),
         ("mount -t sysfs s /mnt", False),
         ("mount -t proc p /mnt", False),
-        ("mount -t cgroup -o memory c /mnt; echo /x > /mnt/release_agent", False),
+        ("mount -t cgroup -o memory c /mnt && echo /x > /mnt/release_agent", False),
         ("echo h > /proc/sysrq-trigger", False),
         ("dmesg -c", False),
         ("mknod /tmp/disk b 8 0", False),
