@@ -63,7 +63,7 @@ def mount_plan(mounts: list[dict[str, Any]], ids: dict[str, Any] | None = None) 
                 "source": mount["source"],
                 "flags": flags,
                 "propagation": propagation,
-                "data": ",".join(data),
+                "data": _for_devpts(data) if ids and mount["type"] == "devpts" else ",".join(data),
                 "extra": extra,
             }
         )
@@ -78,6 +78,12 @@ def _id_maps(linux: dict[str, Any]) -> dict[str, Any] | None:
         name: [(item["containerID"], item["hostID"], item["size"]) for item in linux[f"{name[:-1]}Mappings"]]
         for name in ("uids", "gids")
     } | {"directories": []}
+
+
+def _for_devpts(data: list[str]) -> str:
+    from runtime.kernel.idmap import owners_for_devpts
+
+    return owners_for_devpts(",".join(data))
 
 
 def _host_id(option: str, ids: dict[str, Any]) -> str:

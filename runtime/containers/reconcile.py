@@ -48,10 +48,14 @@ def repair(ctx: Context) -> None:
     if ctx.db.read_only:
         _settle_in_memory(ctx, sorted(alive))
         return
+    groups = cgroups.detect().children(ctx.cgroup_parent)  # before their traces, which are made first
     seen = {entry.name for entry in ctx.paths.run_containers.iterdir()}
     for container_id in alive | seen:
         if not monitor_pid(ctx, container_id):
             settle_leftover(ctx, container_id)
+    for name in groups:
+        if len(name) == 64 and name not in seen:
+            _remove_left_group(ctx, name)
     if (ctx.paths.run / "rewiring").exists():
         from runtime.containers.rewire import finish_dead
 
@@ -207,6 +211,13 @@ def owner_alive(ctx: Context, container: Container) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+def _remove_left_group(ctx: Context, container_id: str) -> None:
+    """One without the trace that every start leaves before it makes a group, and while nothing starts it."""
+    with turn(ctx, container_id, wait=False) as mine:
+        if mine and not ctx.paths.container_run(container_id).exists():
+            remove_group(f"{ctx.cgroup_parent}/{container_id}")
 
 
 def remove_group(group: str) -> None:

@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 
     Ranges = Iterable[tuple[int, int, int]]
 
-__all__ = ["act_as", "cover", "map_mount", "owner_of_namespaces", "read_map", "to_host", "write_maps"]
+__all__ = [
+    "act_as",
+    "cover",
+    "map_mount",
+    "owner_of_namespaces",
+    "owners_for_devpts",
+    "read_map",
+    "to_host",
+    "write_maps",
+]
+
+_MOST_SIGNED = (1 << 31) - 1
 
 
 def write_maps(pid: int, uids: Ranges, gids: Ranges) -> None:
@@ -122,3 +133,15 @@ def to_host(ranges: Ranges, number: int) -> int:
         if inside <= number < inside + count:
             return outside + number - inside
     return -1
+
+
+def owners_for_devpts(data: str) -> str:
+    """Mount options of a devpts without ids of the host that kernels such as Linux 6.1 take for too large,
+    since they read them as signed numbers: a terminal then belongs to the group of whoever opens it."""
+    return ",".join(
+        option
+        for option in data.split(",")
+        if not (
+            option.startswith(("uid=", "gid=")) and option[4:].isdigit() and int(option[4:]) > _MOST_SIGNED
+        )
+    )

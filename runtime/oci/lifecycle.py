@@ -145,6 +145,8 @@ def _found(planned: dict[str, Any]) -> dict[str, int]:
         if item["extra"].get("idmap"):
             item["extra"]["idmap"] = founded["user"]
         item["data"] = userns.host_owners(planned, item["data"])
+        if item["type"] == "devpts":
+            item["data"] = idmap.owners_for_devpts(item["data"])
     uids, gids = planned["userns"]["uids"], planned["userns"]["gids"]
     planned["device_owners"] = [
         (path, idmap.to_host(uids, uid), idmap.to_host(gids, gid))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -323,3 +324,17 @@ def test_an_end_is_told_truly_although_the_clock_was_set_back(own: Engine) -> No
     own.containers.start(made)
     kill_monitor(own, made)
     assert Engine(own.context.paths.state).containers.get(made).state.exit_code == 137
+
+
+def test_a_group_without_a_container_goes_with_the_next_command(engine: Engine, busybox: str) -> None:
+    """As when its first process was killed while it made the groups, after everybody else had gone."""
+    backend, parent = cgroups.detect(), engine.context.cgroup_parent
+    name, kept = "d" * 64, "chosen-by-a-user"
+    for group in (name, kept):
+        backend.create(f"{parent}/{group}", {}, None)
+    made = sleeper(engine)
+    with closing(Engine(engine.context.paths.state)) as again:
+        again.containers.list()
+    assert {kept, made} <= set(backend.children(parent))
+    assert name not in backend.children(parent)
+    backend.remove(f"{parent}/{kept}")

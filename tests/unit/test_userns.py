@@ -202,3 +202,16 @@ def test_wrong_settings_are_named(tmp_path: Path, line: str) -> None:
     path.write_text(line + "\n")
     with pytest.raises(InvalidInput, match=line.partition(":")[0]):
         load({"TUIDOCK_CONFIG": str(path)})
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("newinstance,mode=0620,gid=5", "newinstance,mode=0620,gid=5"),
+        ("gid=2147483647,uid=0", "gid=2147483647,uid=0"),
+        ("mode=0620,gid=3000000005,uid=2147483648", "mode=0620"),
+        ("gid=", "gid="),
+    ],
+)
+def test_a_devpts_gets_no_id_that_old_kernels_refuse(data: str, expected: str) -> None:
+    assert idmap.owners_for_devpts(data) == expected
