@@ -17,6 +17,7 @@ from runtime.model.container import Container, ContainerStatus
 from runtime.monitor import wire
 
 __all__ = [
+    "MonitorGone",
     "ask",
     "ask_with_fds",
     "check_running",
@@ -28,6 +29,10 @@ __all__ = [
     "tell_and_wait",
     "turn",
 ]  # fmt: skip
+
+
+class MonitorGone(Failed):
+    """It ended while we talked: the container does not run any more."""
 
 
 @contextmanager
@@ -85,7 +90,9 @@ def read_reply(sock: _socket.socket, buffer: wire.FrameBuffer) -> dict[str, Any]
         except OSError:
             alive = False
         if not alive:
-            raise Failed("the container's monitor went away", hint="tuidock ps -a shows what became of it")
+            raise MonitorGone(
+                "the container's monitor went away", hint="tuidock ps -a shows what became of it"
+            )
 
 
 def ask(ctx: Context, container: Container, operation: str, **fields: object) -> dict[str, Any]:
@@ -113,12 +120,8 @@ def tell_and_wait(ctx: Context, container: Container, operation: str, **fields: 
     """A request that the container's end answers: its exit code, None when the monitor was gone already."""
     try:
         reply = ask(ctx, container, operation, **fields)
-    except Conflict:
+    except (Conflict, MonitorGone):  # ended all the same
         return None
-    except Failed as error:
-        if error.subject is None:  # it went away while we waited: ended all the same
-            return None
-        raise
     code = reply.get("exit")
     return int(code) if code is not None else None
 

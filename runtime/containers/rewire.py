@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from runtime.containers.control import ask, ask_with_fds, turn
+from runtime.containers.control import MonitorGone, ask, ask_with_fds, turn
 from runtime.context import Context
 from runtime.errors import Conflict, EngineError, InvalidInput, NotFound
 from runtime.model.container import Container, Endpoint, NetworkAttachment
@@ -168,7 +168,7 @@ def _off_none(ctx: Context, container: Container, network: Network) -> None:
 
 def _tell(ctx: Context, container: Container, **fields: object) -> None:
     """The monitor; one that has ended meanwhile needs to know nothing."""
-    with suppress(Conflict):
+    with suppress(Conflict, MonitorGone):
         ask(ctx, container, "network", **fields)
 
 
@@ -253,7 +253,7 @@ def _follow(ctx: Context, container_id: str) -> None:
     held = [(port.host_ip, port.host_port, port.protocol) for port in container.ports]
     try:
         ask(ctx, container, "network", ports=held, names=names)
-    except Conflict:
+    except (Conflict, MonitorGone):
         return
     with _namespace(ctx, container) as netns:
         if netns >= 0:
@@ -268,7 +268,7 @@ def _namespace(ctx: Context, container: Container) -> Iterator[int]:
     it has ended."""
     try:
         _reply, fds = ask_with_fds(ctx, container, "netns")
-    except Conflict:
+    except (Conflict, MonitorGone):
         yield -1
         return
     try:

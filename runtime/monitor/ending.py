@@ -23,6 +23,8 @@ def end(monitor: Monitor, code: int, oom_killed: bool, finished: int, error: str
     if monitor.streams.log is not None:
         monitor.streams.log.close()
         compressor = monitor.streams.log.compressor
+        if not plan["auto_remove"]:
+            monitor.streams.log.compress_rest()
         monitor.streams.log = None
     monitor.loop.cancel("write")
     written = _record_end(plan, code, oom_killed, finished, monitor.manual_stop, error, monitor.stopped)

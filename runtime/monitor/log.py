@@ -262,6 +262,13 @@ class LogWriter:
             self._start_compressor()
         return True
 
+    def compress_rest(self) -> None:
+        """Nobody will hear when the compressor ends: what was rotated since it began gets another one, which
+        finds what the first has left (both may look at the same file, and one replaces it)."""
+        if self._again:
+            self._again, self._compressor = False, 0
+            self._start_compressor()
+
     @property
     def compressor(self) -> int:
         """The pid of the program that compresses, or 0."""

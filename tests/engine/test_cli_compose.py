@@ -120,6 +120,8 @@ def test_up_attached_stops_its_containers_on_an_interrupt(
         stderr=subprocess.PIPE,
         text=True,
         cwd=tmp_path,
+        # A shell's background job, as the tests may be, has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     lines = {process.stdout.readline() for _ in range(3)}

@@ -6,6 +6,7 @@ import errno
 import gzip
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -549,3 +550,29 @@ def test_copying_to_descriptors(tmp_path: Path, flags: int, packed: bool) -> Non
     for stream, fd in targets.items():
         os.close(fd)
         assert (tmp_path / f"copy{stream}").read_bytes() == sent[stream]
+
+
+def test_what_was_rotated_while_the_compressor_worked_gets_another_at_the_end(tmp_path: Path) -> None:
+    """The monitor ends with its container and hears of no compressor's end."""
+    begun = tmp_path / "begun"
+    command = ("/bin/sh", "-c", f"echo x >> {begun}; sleep 1000")
+    writer = LogWriter(str(tmp_path / "log"), max_size=20, max_file=5, compress=command)
+    pids = []
+    try:
+        for number in range(4):
+            writer.write(1, b"%d twenty bytes of a line\n" % number)
+        pids.append(writer.compressor)
+        writer.close()
+        writer.compress_rest()
+        pids.append(writer.compressor)
+        writer.compress_rest()  # only once
+        pids.append(writer.compressor)
+        assert pids[0] and pids[1] != pids[0] and pids[2] == pids[1]
+        deadline = time.monotonic() + 20
+        while not begun.exists() or begun.read_text() != "x\nx\n":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        for pid in set(pids) - {0}:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
