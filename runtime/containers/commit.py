@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from runtime.containers.control import connect, read_reply, send, turn
+from runtime.containers.control import MonitorGone, connect, read_reply, send, turn
 from runtime.containers.tree_tar import Packing, tree_tar
 from runtime.containers.upper import is_mount_point, open_upper
 from runtime.context import Context
@@ -145,7 +145,10 @@ def _still(ctx: Context, container: Container, wanted: bool) -> Iterator[None]:
     buffer = wire.FrameBuffer()
     try:
         send(sock, {"op": "pause", "hold": True})
-        reply = read_reply(sock, buffer)
+        try:
+            reply = read_reply(sock, buffer)
+        except MonitorGone:  # it has just ended
+            reply = {}
         if "error" in reply:
             raise Failed(f"cannot pause container {container.name}: {reply['error']}", subject=container.name)
         yield
