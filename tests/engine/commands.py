@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -38,7 +39,8 @@ class Running:
     def kill(self) -> None:
         self._started.wait(30)
         if not self._ended.is_set():
-            os.kill(self.pid, signal.SIGKILL)  # a zombie at worst: it is reaped only after we were told
+            with suppress(ProcessLookupError):  # it has ended, and we are about to be told
+                os.kill(self.pid, signal.SIGKILL)
 
     def output(self, seconds: float = 90) -> str:
         """Standard output and error, when it has ended."""

@@ -185,9 +185,11 @@ class Cut:
         self.server = server
         self.after = after
         self.done = False
+        self._once = threading.Lock()
 
     def __call__(self, event: Progress) -> None:
-        if not self.done and event.current and event.current > self.after:
+        """From several threads: a second start would leave a registry that nobody knows of."""
+        if event.current and event.current > self.after and self._once.acquire(blocking=False):
             self.done = True
             self.server.stop()
             threading.Timer(0.3, self.server.start).start()
