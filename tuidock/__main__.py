@@ -9,7 +9,7 @@ import sys
 __all__ = ["main", "program"]
 
 _USUAL = gc.get_threshold()
-_PATIENCE = 50_000
+_PATIENCE = 100_000
 """Allocations between looks for garbage in cycles: a command ends before it has made much."""
 
 
@@ -36,6 +36,9 @@ def program() -> int:
     its workers may still be busy.
     """
     gc.set_threshold(_PATIENCE)
+    from runtime.later import postpone_usual
+
+    postpone_usual()
     code = main(ends=True)
     if "tuidock.app" in sys.modules:
         return code

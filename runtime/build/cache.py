@@ -7,7 +7,6 @@ follows. Metadata that a step can see (environment, user, directory, shell) is p
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import sqlite3
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from runtime.context import Context
+from runtime.model.hashing import sha256
 from runtime.model.record import record
 from runtime.store import build_cache
 
@@ -33,7 +33,7 @@ class CachedLayer:
 def key_of(layers: Sequence[str], definition: Sequence[object]) -> str:
     """Hexadecimal SHA-256 of what a step stands on and what it does."""
     text = json.dumps([list(layers), list(definition)], separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256(text.encode()).hex()
 
 
 class LayerCache:
@@ -115,6 +115,6 @@ class LayerCache:
         """Note what was used, where that can be written: it only tells what to remove first, and neither
         fails a build that is done nor hides why one has failed."""
         if self._used:
-            with suppress(sqlite3.Error), self._ctx.db.write() as tx:
+            with suppress(sqlite3.Error), self._ctx.db.write(lasting=False) as tx:
                 build_cache.touch(tx, self._used)
             self._used = []

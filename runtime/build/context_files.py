@@ -6,18 +6,18 @@ The digest covers names, kinds, modes, owners, link targets, content and extende
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import posixpath
 import re
 import stat as stat_bits
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from runtime.build.dockerignore import IgnoreRules, PatternError, pattern_regex, read_rules
 from runtime.build.tree_digests import TreeDigests
 from runtime.images.layer_view import LayerView, Node
+from runtime.model.hashing import sha256
 from runtime.model.record import record
 
 __all__ = ["VANISHED", "Selection", "SourceNotFound", "SourceTree", "digest", "select", "unlike"]
@@ -58,7 +58,7 @@ class _Shown:
         if not self.ignore and not self.exclude:
             return ""
         text = f"{self.ignore.text}\0{self.exclude.text}\0{self.base if self.exclude else ''}"
-        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:24]
+        return sha256(text.encode(errors="surrogateescape")).hex()[:24]
 
     def _relative(self, path: str) -> str:
         return path[len(self.base) + 1 :] if self.base else path
@@ -103,7 +103,9 @@ class Selection:
             return tree.digests.file(root.real, root.stat)
         if len(root.places) == 1 and not tree.view.overlay:
             return tree.digests.tree(root.real, root.path, self._shown)
-        total = hashlib.sha256()
+        from hashlib import sha256 as begin  # all of a tree, in pieces
+
+        total = begin()
         for relative, node in self.entries[1:]:
             what = b"" if node.is_directory else tree.digests.file(node.real, node.stat)
             stat = node.stat
@@ -220,13 +222,13 @@ def _target(link: Node) -> str:
     return os.readlink(link.real)  # noqa: PTH115 - paths are text here
 
 
-@dataclass
 class _Level:
     """A directory on the way; ``held`` is itself, while it is hidden and nothing in it has appeared."""
 
-    children: Iterator[Node]
-    prefix: str
-    held: tuple[str, Node] | None = None
+    def __init__(self, children: Iterator[Node], prefix: str, held: tuple[str, Node] | None = None) -> None:
+        self.children = children
+        self.prefix = prefix
+        self.held = held
 
 
 def _walk(view: LayerView, top: Node, shown: _Shown) -> Iterator[tuple[str, Node]]:
@@ -253,12 +255,12 @@ def _walk(view: LayerView, top: Node, shown: _Shown) -> Iterator[tuple[str, Node
 
 def digest(selections: Sequence[Selection]) -> str:
     """Hexadecimal. Reads the content of files that have changed since they were last read."""
-    total = hashlib.sha256()
+    total = bytearray()
     for selection in selections:
         place = "" if selection.is_directory else selection.place
-        total.update(f"{place}\0".encode(errors="surrogateescape"))
-        total.update(selection.digest())
-    return total.hexdigest()
+        total += f"{place}\0".encode(errors="surrogateescape")
+        total += selection.digest()
+    return sha256(total).hex()
 
 
 def unlike(tree: SourceTree, selections: Sequence[Selection], known: str) -> str | None:

@@ -17,7 +17,7 @@ from runtime.build.steps import Step
 from runtime.build.substitution import expand
 from runtime.build.transfer import Target, transfer, transfer_content
 from runtime.build.workspace import Workspace
-from runtime.images.layers import layer_paths
+from runtime.images.layer_index import layer_paths
 
 __all__ = ["copy_files"]
 

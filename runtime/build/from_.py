@@ -7,10 +7,11 @@ from runtime.build.instructions import Instruction
 from runtime.build.lexer import Source
 from runtime.build.parser import parse_trigger
 from runtime.build.stages import PlannedStage
-from runtime.build.state import StageState, architecture
+from runtime.build.state import StageState
 from runtime.build.workspace import Workspace
 from runtime.errors import Denied, NotFound, Unavailable
 from runtime.images.ensure import ensure_image
+from runtime.images.oci import host_architecture
 from runtime.images.reference import Reference
 from runtime.model.event import Progress
 from runtime.model.image import Image
@@ -81,13 +82,13 @@ def _check_platform(work: Workspace, planned: PlannedStage) -> None:
         return
     parts = wanted.lower().split("/")
     arch = parts[1] if len(parts) > 1 else parts[0]
-    names = {architecture(), {"amd64": "x86_64", "arm64": "aarch64"}.get(architecture(), "")}
+    names = {host_architecture(), {"amd64": "x86_64", "arm64": "aarch64"}.get(host_architecture(), "")}
     if (len(parts) > 1 and parts[0] != "linux") or (arch not in names and wanted != "linux"):
         raise DockerfileError.at(
             work.dockerfile.source,
             planned.stage.base.first,
             f"FROM {planned.base}: cannot build for the platform {wanted}",
-            hint=f"this machine is linux/{architecture()}",
+            hint=f"this machine is linux/{host_architecture()}",
         )
 
 

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 from runtime.build.options import BuildOptions, Output
 from runtime.build.state import StageState
 from runtime.build.steps import Step
 from runtime.build.workspace import Workspace
-from runtime.errors import Failed, InvalidInput
-from runtime.images.compression import Readable
+from runtime.errors import InvalidInput
 from runtime.images.create import create_image
-from runtime.images.layers import layer_paths
-from runtime.images.pack import TarStream
 from runtime.images.reference import Reference
-from runtime.images.tar_reader import Entry, TarReader
 from runtime.model.event import Progress
 from runtime.model.image import Image
 
@@ -70,14 +62,19 @@ def export(work: Workspace, state: StageState) -> Image | None:
                 step.note(f"naming to {Reference.parse(name)}")
         for name in _pushed(options, names):
             _push(work, name)
+    archived = None
     for output in options.outputs:
-        if output.type in ("local", "tar"):
+        if output.type in _TITLES and (output.destination or output.stream is not None):
+            from runtime.build import output_files
+
             with work.report.step(_TITLES[output.type], counted=False) as step:
-                _files(work, state, output, step)
-        elif output.type in _ARCHIVES and (output.destination or output.stream is not None):
-            with work.report.step(_TITLES[output.type], counted=False) as step:
-                image = _archive(work, state, output, step, kept=image)
-    return image
+                if output.type not in _ARCHIVES:
+                    output_files.write_files(work, state.layers, output, step)
+                elif image is not None:
+                    output_files.write_archive(work, image, output, step)
+                else:
+                    archived = _archive(work, state, output, step)
+    return image or archived
 
 
 def _pushed(options: BuildOptions, names: list[str]) -> list[str]:
@@ -120,109 +117,17 @@ def _image(work: Workspace, state: StageState, names: list[str]) -> Image:
     )
 
 
-def _archive(work: Workspace, state: StageState, output: Output, step: Step, *, kept: Image | None) -> Image:
+def _archive(work: Workspace, state: StageState, output: Output, step: Step) -> Image:
     """An archive needs the image in the store; one that is not to stay has no name and goes again."""
+    from runtime.build.output_files import write_archive
     from runtime.images.remove import remove
-    from runtime.images.save import save_as
     from runtime.store.images import all_images
 
     before = {row.id for row in all_images(work.ctx.db)}
-    image = kept or _image(work, state, [])
-    names = [Reference.parse(name) for name in (output.names or work.options.tags)]
+    image = _image(work, state, [])
     try:
-        with _target(work, output) as target:
-            save_as(work.ctx, image.id, names, target, cancel=work.cancel)
+        write_archive(work, image, output, step)
     finally:
-        if image.id not in before and kept is None:
+        if image.id not in before:
             remove(work.ctx, image.id)
-    step.note(f"exporting manifest {image.manifest_digest}")
-    step.note(f"exporting config {image.id}")
     return image
-
-
-def _files(work: Workspace, state: StageState, output: Output, step: Step) -> None:
-    from runtime.containers.tree_tar import Packing, tree_tar
-
-    with _merged(work, state) as root:
-        chunks = tree_tar(root, b"", Packing(check=work.check_cancelled))
-        if output.type == "local":
-            _unpack(TarStream(chunks), Path(output.destination))
-        else:
-            with _target(work, output) as target:
-                for chunk in chunks:
-                    target.write(chunk)
-    step.note("copying files done")
-
-
-def _unpack(archive: Readable, directory: Path) -> None:
-    """Into a directory of the caller's, made if need be: files of the same names are replaced, others stay.
-    All is the caller's own, as docker does it. Raises Failed."""
-    from runtime.images.unpack import unpack
-
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Failed(f"cannot make {directory}: {error.strerror}", subject=str(directory)) from error
-    unpack(_Owned(archive), directory, plain=True)
-
-
-class _Owned(TarReader):
-    """Entries as if the caller had made them."""
-
-    def __iter__(self) -> Iterator[Entry]:
-        for entry in super().__iter__():
-            entry.uid, entry.gid = os.geteuid(), os.getegid()
-            yield entry
-
-
-@contextmanager
-def _merged(work: Workspace, state: StageState) -> Iterator[int]:
-    """The stage's files as one tree: a descriptor; nobody else can reach the mount."""
-    from runtime.kernel import overlay
-    from runtime.kernel.detached import detached_tree
-
-    rootfs, empty = work.new_path("rootfs"), work.new_path("empty")
-    rootfs.mkdir()
-    empty.mkdir()
-    # overlayfs wants two directories when nothing is written: overlayfs.rst, "Multiple lower layers".
-    layers = [*(str(path) for path in reversed(layer_paths(work.ctx, state.layers))), str(empty), str(empty)]
-    if len(layers) > 2:
-        layers = layers[:-1]
-
-    def make() -> str:
-        overlay.mount_overlay(layers, None, None, str(rootfs))
-        return str(rootfs)
-
-    fd = detached_tree(make) if state.layers else os.open(empty, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def _target(work: Workspace, output: Output) -> Iterator[IO[bytes]]:
-    """Where an archive is written to: a file that appears whole or not at all, a stream, or a directory that
-    it is unpacked into. Raises Failed."""
-    if output.stream is not None:
-        yield output.stream
-        output.stream.flush()
-        return
-    place = Path(output.destination)
-    try:
-        if output.as_directory:
-            archive = work.new_path("archive")
-            with archive.open("w+b") as file:
-                yield file
-                file.seek(0)
-                _unpack(file, place)
-            return
-        part = place.with_name(f".{place.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                yield file
-            part.replace(place)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise Failed(f"cannot write the output {place}: {error.strerror}", subject=str(place)) from error

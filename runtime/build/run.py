@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat as stat_bits
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING
 from runtime.build.cache import CachedLayer
 from runtime.build.instructions import Run
 from runtime.build.options import BuildWarning
-from runtime.build.run_mounts import PreparedMounts, prepare_mounts
+from runtime.build.prepared_mounts import PreparedMounts
 from runtime.build.state import DEFAULT_PATH, PROXY_ARGUMENTS, StageState
 from runtime.build.steps import Step
 from runtime.build.workspace import Workspace
 from runtime.errors import CommandNotFound, CommandNotRunnable
+from runtime.images.layer_index import layer_paths
 from runtime.images.layer_view import LayerView
-from runtime.images.layers import layer_paths
 from runtime.kernel.tree import remove_tree
 from runtime.model.container import Mount, MountType
 from runtime.model.record import record
@@ -47,7 +48,7 @@ def run_command(
     """Add the command's layer to the state. Raises BuildFailed, Cancelled and what starting it raises."""
     command = _command(state, instruction)
     network = _network(work, instruction)
-    with prepare_mounts(work, stage, state, instruction.mounts) as mounts:
+    with _mounts(work, stage, state, instruction) as mounts:
         environment = state.variables()
         key = work.key(
             state.layers,
@@ -75,6 +76,16 @@ def run_command(
                     return
     step.cached = True
     state.record(created_by, layer=found.layer, created_at=found.created_at)
+
+
+def _mounts(
+    work: Workspace, stage: int, state: StageState, instruction: Run
+) -> AbstractContextManager[PreparedMounts]:
+    if not instruction.mounts:
+        return nullcontext(PreparedMounts())
+    from runtime.build.run_mounts import prepare_mounts
+
+    return prepare_mounts(work, stage, state, instruction.mounts)
 
 
 def _command(state: StageState, instruction: Run) -> _Command:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import posixpath
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from runtime.build.context_files import VANISHED, SourceTree, digest, select, unlike
-from runtime.build.layer_writer import LayerWriter, Owner
+from runtime.build.context_files import digest, select
+from runtime.build.layer_writer import LayerWriter
 from runtime.build.mounts import MountError, RunMount, parse_mount
+from runtime.build.prepared_mounts import Binding, PreparedMounts
 from runtime.build.secrets import secret_bytes
 from runtime.build.state import StageState
 from runtime.build.substitution import expand
@@ -23,73 +21,9 @@ from runtime.build.workspace import Workspace
 from runtime.kernel.tree import remove_tree
 from runtime.model.container import Mount, MountType
 
-if TYPE_CHECKING:
-    from runtime.build.ssh_agent import AgentProxy
-
-__all__ = ["PreparedMounts", "prepare_mounts"]
+__all__ = ["prepare_mounts"]
 
 _SECRETS = "/run/secrets"
-_ATTEMPTS = 3
-
-
-@dataclass(frozen=True)
-class _Binding:
-    """Files that a command sees, as a copy that is made when it runs, so that its writes are thrown away."""
-
-    tree: SourceTree
-    source: str
-    digest: str
-    place: Path
-
-    def copy(self) -> str | None:
-        """The name of a file that is not what it was when the digest was made, else None."""
-        attempts = _ATTEMPTS
-        while True:
-            attempts -= 1
-            selections = select(self.tree, self.source)
-            writer = LayerWriter([], self.place)
-            try:
-                transfer(writer, selections, Target("/", True, Owner() if self.tree.mapped else None))
-            except OSError as error:
-                if attempts and error.errno in VANISHED:
-                    remove_tree(self.place)
-                    continue
-                raise
-            writer.close()
-            return unlike(self.tree, selections, self.digest)
-
-
-@dataclass
-class PreparedMounts:
-    """``definition`` goes into the cache key: types, targets and bound files' content; never a secret.
-    ``changed`` names a bound file that is no longer what the key tells of, once they are held."""
-
-    mounts: list[Mount] = field(default_factory=list)
-    environment: dict[str, str] = field(default_factory=dict)
-    definition: list[object] = field(default_factory=list)
-    caches: list[tuple[Path, str]] = field(default_factory=list)
-    agents: list[AgentProxy] = field(default_factory=list)
-    bindings: list[_Binding] = field(default_factory=list)
-    changed: str | None = None
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """For the time of a command: bound files are copied, the cache directories that want it are locked,
-        in one order for all builds, and the agents answer."""
-        for binding in self.bindings:
-            changed = binding.copy()
-            self.changed = self.changed or changed
-        with ExitStack() as held:
-            for agent in self.agents:
-                held.enter_context(agent)
-            for directory, sharing in sorted(set(self.caches)):
-                lock = os.open(
-                    directory.parent / f"{directory.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-                )
-                held.callback(os.close, lock)
-                os.utime(lock)  # when it was used last, for builder du
-                fcntl.flock(lock, fcntl.LOCK_EX if sharing == "locked" else fcntl.LOCK_SH)
-            yield
 
 
 @contextmanager
@@ -133,7 +67,7 @@ def _bind(
     prepared.definition.append(["bind", target, mount.read_write, content])
     place = work.new_path("bind")
     made.append(place)
-    prepared.bindings.append(_Binding(tree, given, content, place))
+    prepared.bindings.append(Binding(tree, given, content, place))
     selection = selections[0] if selections else None
     source = place if selection is None or selection.is_directory else place / selection.name
     prepared.mounts.append(Mount(MountType.BIND, str(source), target, read_only=not mount.read_write))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import os
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from runtime.images.oci import host_architecture
 from runtime.model.image import HistoryEntry, Image, ImageConfig
 
-__all__ = ["DEFAULT_PATH", "DEFAULT_SHELL", "StageState", "architecture", "platform_arguments"]
+__all__ = ["DEFAULT_PATH", "DEFAULT_SHELL", "StageState", "platform_arguments"]
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL = ("/bin/sh", "-c")
@@ -18,37 +18,39 @@ PROXY_ARGUMENTS = frozenset(
     for name in (upper, upper.lower())
 )
 _COMMENT = "buildkit.dockerfile.v0"
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
-
-
-def architecture() -> str:
-    """This machine's, in Go's words."""
-    machine = os.uname().machine
-    return _MACHINES.get(machine, machine)
 
 
 def platform_arguments(target: str) -> dict[str, str]:
     """The predefined global arguments, TARGET... and BUILD...; there is only this machine's platform."""
-    arch = architecture()
+    arch = host_architecture()
     values = {"PLATFORM": f"linux/{arch}", "OS": "linux", "ARCH": arch, "VARIANT": ""}
     made = {f"{side}{name}": value for side in ("TARGET", "BUILD") for name, value in values.items()}
     return {**made, "TARGETSTAGE": target or "default"}
 
 
-@dataclass
 class StageState:
     """Changed by one instruction after the other. ``args`` holds the declared ones, None without a value.
     ``created_at`` (nanoseconds) is when its newest layer was made."""
 
-    layers: list[str] = field(default_factory=list)
-    config: ImageConfig = field(default_factory=ImageConfig)
-    env: dict[str, str] = field(default_factory=dict)
-    args: dict[str, str | None] = field(default_factory=dict)
-    history: list[HistoryEntry] = field(default_factory=list)
-    author: str = ""
-    created_at: int = 0
-    cmd_is_own: bool = False
-    """CMD was set in this stage; an inherited one goes when ENTRYPOINT is set."""
+    def __init__(
+        self,
+        *,
+        layers: list[str] | None = None,
+        config: ImageConfig | None = None,
+        env: dict[str, str] | None = None,
+        history: list[HistoryEntry] | None = None,
+        author: str = "",
+        created_at: int = 0,
+    ) -> None:
+        self.layers = layers or []
+        self.config = config or ImageConfig()
+        self.env = env or {}
+        self.args: dict[str, str | None] = {}
+        self.history = history or []
+        self.author = author
+        self.created_at = created_at
+        self.cmd_is_own = False
+        """CMD was set in this stage; an inherited one goes when ENTRYPOINT is set."""
 
     @classmethod
     def scratch(cls) -> StageState:

@@ -11,7 +11,6 @@ look the same (git calls such files racy, Documentation/technical/racy-git.txt).
 from __future__ import annotations
 
 import errno
-import hashlib
 import marshal
 import os
 import stat as stat_bits
@@ -22,6 +21,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
+
+from runtime.model.hashing import sha256
 
 __all__ = ["Filter", "TreeDigests"]
 
@@ -203,7 +204,7 @@ class _Look:
                 below.append((name, line if hidden else b""))
             if not hidden:
                 lines.append((encoded, line))
-        own = hashlib.sha256(b"".join(line for _, line in sorted(lines))).digest()
+        own = sha256(b"".join(line for _, line in sorted(lines)))
         return (own, tuple(below), bool(lines)), b"".join(digests)
 
     def _digest(self, name: str, mode: int) -> bytes | None:
@@ -223,11 +224,13 @@ def _total(seen: list[tuple[str, bytes, View]]) -> bytes:
             while path and path not in shown:
                 shown.add(path)
                 path = path.rpartition("/")[0]
-    total = hashlib.sha256()
-    for relative, record, view in sorted(seen):
-        if not record or relative in shown:
-            total.update(b"%s\0%s\0%s" % (os.fsencode(relative), record, view[0]))
-    return total.digest()
+    return sha256(
+        b"".join(
+            b"%s\0%s\0%s" % (os.fsencode(relative), record, view[0])
+            for relative, record, view in sorted(seen)
+            if not record or relative in shown
+        )
+    )
 
 
 def _listing(directory: str) -> tuple[list[str], list[bytes]]:
@@ -294,7 +297,7 @@ def _content(real: str, mode: int) -> bytes:
         what = b""
     else:
         what = b"%d" % os.lstat(real).st_rdev
-    total = hashlib.sha256(what)
+    total = bytearray(what)
     for name in sorted(_attributes(real)):
         try:
             value = os.getxattr(real, name, follow_symlinks=False)
@@ -302,8 +305,8 @@ def _content(real: str, mode: int) -> bytes:
             if error.errno == errno.ENODATA:
                 raise _Changed from None
             raise
-        total.update(b"\0%s\0%d\0%s" % (os.fsencode(name), len(value), value))
-    return total.digest()
+        total += b"\0%s\0%d\0%s" % (os.fsencode(name), len(value), value)
+    return sha256(total)
 
 
 def _attributes(real: str) -> list[str]:
@@ -319,6 +322,8 @@ def _attributes(real: str) -> list[str]:
 
 
 def _hash(path: str) -> bytes:
+    import hashlib
+
     try:
         descriptor = os.open(path, _OPEN_FILE)
     except OSError as error:

@@ -12,8 +12,8 @@ from runtime.build.ownership import OwnershipError, resolve_owner
 from runtime.build.state import StageState
 from runtime.build.steps import Step
 from runtime.build.workspace import Workspace
+from runtime.images.layer_index import layer_paths
 from runtime.images.layer_view import LayerView
-from runtime.images.layers import layer_paths
 
 __all__ = ["change_directory"]
 

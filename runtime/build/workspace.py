@@ -3,7 +3,6 @@ that files are copied from."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import threading
@@ -28,11 +27,12 @@ from runtime.build.substitution import SubstitutionError, expand
 from runtime.build.tree_digests import TreeDigests
 from runtime.context import Context
 from runtime.errors import Cancelled, EngineError
+from runtime.images.layer_index import LayerInfo, layer_paths
 from runtime.images.layer_view import LayerView
-from runtime.images.layers import LayerInfo, adopt_layer, layer_paths
 from runtime.images.leases import temporary_name
 from runtime.kernel.tree import remove_tree
 from runtime.model.event import CancelEvent
+from runtime.model.hashing import sha256
 
 if TYPE_CHECKING:
     from runtime.build.cache_transfer import ImportedCache
@@ -108,6 +108,8 @@ class Workspace:
         """A finished directory as a layer. With SOURCE_DATE_EPOCH nothing in it is newer than that."""
         if self.timestamp is not None:
             _limit_dates(directory, self.timestamp)
+        from runtime.images.layers import adopt_layer
+
         return adopt_layer(self.ctx, directory, cancel=self.cancel)
 
     def now(self) -> int:
@@ -148,7 +150,7 @@ class Workspace:
         return SourceTree(name, view, TreeDigests(None, mapped=mapped), mapped=mapped)
 
     def _memo(self, what: bytes) -> Path:
-        return self.ctx.paths.build / "digests" / hashlib.sha256(what).hexdigest()[:24]
+        return self.ctx.paths.build / "digests" / sha256(what).hex()[:24]
 
     def tree(self, name: str, before: int) -> SourceTree:
         """What ``--from=name`` means in the stage ``before``: a build context, an earlier stage, an image.

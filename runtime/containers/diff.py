@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from runtime.containers.upper import is_mount_point, open_upper
 from runtime.context import Context
 from runtime.errors import Failed
+from runtime.images.layer_index import layer_paths
 from runtime.images.layer_view import LayerView, Node, is_whiteout
-from runtime.images.layers import layer_paths
 from runtime.store import containers as store
 
 __all__ = ["Change", "diff"]

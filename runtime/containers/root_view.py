@@ -151,7 +151,7 @@ def _parent_of(process: int) -> int:
 
 def _lowerdirs(ctx: Context, container: Container) -> list[str]:
     """Topmost first."""
-    from runtime.images.layers import layer_paths
+    from runtime.images.layer_index import layer_paths
 
     return [str(path) for path in reversed(layer_paths(ctx, container.layers))]
 

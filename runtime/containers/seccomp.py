@@ -14,6 +14,7 @@ from runtime.containers import defaults
 from runtime.context import Context
 from runtime.errors import InvalidInput
 from runtime.model.container import ContainerConfig
+from runtime.model.hashing import sha256
 
 __all__ = ["program_for"]
 
@@ -35,9 +36,7 @@ def program_for(ctx: Context, config: ContainerConfig, capability_names: list[st
             return shipped
     profile = _read(choice) if choice else seccomp_default()
     name = "given" if choice.startswith("{") else choice or "default"
-    import hashlib
-
-    key = hashlib.sha256(json.dumps([profile, sorted(capability_names)], sort_keys=True).encode()).hexdigest()
+    key = sha256(json.dumps([profile, sorted(capability_names)], sort_keys=True).encode()).hex()
     cached = ctx.paths.state / "seccomp" / key
     if cached.exists():
         return cached.read_bytes()

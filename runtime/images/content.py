@@ -6,13 +6,14 @@ blob appears under its digest by rename, after its bytes were hashed: a reader n
 
 from __future__ import annotations
 
-import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from runtime.errors import Failed, InvalidInput, NotFound
 from runtime.images.leases import temporary_name
+from runtime.model.hashing import sha256
 
 if TYPE_CHECKING:
     from runtime.context import Context
@@ -47,7 +48,7 @@ def read_blob(ctx: Context, digest: str) -> bytes:
         data = blob_path(ctx, digest).read_bytes()
     except FileNotFoundError:
         raise NotFound(f"no such content: {digest}", subject=digest) from None
-    if f"sha256:{hashlib.sha256(data).hexdigest()}" != digest:
+    if f"sha256:{sha256(data).hex()}" != digest:
         raise Failed(
             f"content {digest} is damaged", hint="remove the image and load it again", subject=digest
         )
@@ -63,7 +64,11 @@ def open_blob(ctx: Context, digest: str) -> IO[bytes]:
 
 
 def put_blob(ctx: Context, data: bytes) -> str:
-    """Store a small blob; returns its digest."""
+    """Store a small blob, unless it is there whole; returns its digest."""
+    digest = f"sha256:{sha256(data).hex()}"
+    with suppress(FileNotFoundError):
+        if blob_path(ctx, digest).read_bytes() == data:
+            return digest
     writer = BlobWriter(ctx)
     try:
         writer.write(data)
@@ -80,6 +85,8 @@ class BlobWriter:
     """Collects a blob in a temporary file; ``commit`` names it, ``abandon`` (always call it) drops it."""
 
     def __init__(self, ctx: Context) -> None:
+        import hashlib
+
         ensure_layout(ctx)
         self._ctx = ctx
         self._path: Path | None = ctx.paths.content / temporary_name()

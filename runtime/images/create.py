@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from runtime.images.oci import (
     MEDIA_TYPE_MANIFEST,
     ConfigDocument,
     config_bytes,
+    host_architecture,
     parse_config,
     to_json_bytes,
 )
@@ -28,22 +28,7 @@ if TYPE_CHECKING:
     from runtime.context import Context
     from runtime.store.database import Transaction
 
-__all__ = ["create_image", "host_architecture", "register_image", "set_reference"]
-
-_ARCHITECTURES = {
-    "x86_64": "amd64",
-    "aarch64": "arm64",
-    "armv7l": "arm",
-    "armv6l": "arm",
-    "i686": "386",
-    "i386": "386",
-}
-
-
-def host_architecture() -> str:
-    """The machine's, in Go's words (image-spec config.md): "amd64"."""
-    machine = platform.machine()
-    return _ARCHITECTURES.get(machine, machine)
+__all__ = ["create_image", "register_image", "set_reference"]
 
 
 def create_image(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime.images.layers import layer_paths
+from runtime.images.layer_index import layer_paths
 from runtime.images.list import get_image
 from runtime.images.oci import container_config, format_time
 from runtime.images.reference import Reference

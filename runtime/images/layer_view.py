@@ -11,7 +11,6 @@ import errno
 import os
 import stat as stat_bits
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 __all__ = ["LayerView", "Node", "TreeLoop", "components", "is_whiteout"]
 
@@ -22,15 +21,17 @@ class TreeLoop(ValueError):
     """Too many symbolic links on the way."""
 
 
-@dataclass(frozen=True, slots=True)
 class Node:
     """``path`` is relative to the root ("" is the root itself); ``real`` is where its bytes are. ``places``
     are the directories, highest layer first, whose entries together are the directory."""
 
-    path: str
-    real: str
-    stat: os.stat_result
-    places: tuple[str, ...] = ()
+    __slots__ = ("path", "places", "real", "stat")
+
+    def __init__(self, path: str, real: str, stat: os.stat_result, places: tuple[str, ...] = ()) -> None:
+        self.path = path
+        self.real = real
+        self.stat = stat
+        self.places = places
 
     @property
     def is_directory(self) -> bool:

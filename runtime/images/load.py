@@ -12,11 +12,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 from runtime.errors import InvalidInput
 from runtime.images.archive import Archive
-from runtime.images.create import host_architecture, register_image
+from runtime.images.create import register_image
 from runtime.images.layers import has_layer, unpack_layer
 from runtime.images.leases import lease
 from runtime.images.legacy import legacy_images
-from runtime.images.oci import parse_config
+from runtime.images.oci import host_architecture, parse_config
 from runtime.images.parallel import Stop, side_by_side
 from runtime.images.reference import Reference
 from runtime.model.event import CancelEvent, Progress, ProgressCallback

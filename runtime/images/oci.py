@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from calendar import timegm
 from collections.abc import Mapping, Sequence
+from datetime import date
 from time import gmtime, strftime
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "config_bytes",
     "container_config",
     "format_time",
+    "host_architecture",
     "parse_config",
     "parse_time",
     "to_json_bytes",
@@ -32,7 +34,16 @@ MEDIA_TYPE_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 MEDIA_TYPE_INDEX = "application/vnd.oci.image.index.v1+json"
 
 _TIME = r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):?(\d\d))?"
+_ARCHITECTURES = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "armv7l": "arm",
+    "armv6l": "arm",
+    "i686": "386",
+    "i386": "386",
+}
 _SECOND = 1_000_000_000
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 @record
@@ -47,6 +58,12 @@ class ConfigDocument:
     diff_ids: tuple[str, ...]
     history: tuple[HistoryEntry, ...]
     variant: str = ""
+
+
+def host_architecture() -> str:
+    """The machine's, in Go's words (image-spec config.md): "amd64"."""
+    machine = os.uname().machine
+    return _ARCHITECTURES.get(machine, machine)
 
 
 def to_json_bytes(document: object) -> bytes:
@@ -67,7 +84,11 @@ def parse_time(text: object) -> int:
     if match is None:
         return 0
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
-    seconds = timegm((year, month, day, hour, minute, second))
+    try:
+        days = date(year, month, day).toordinal() - _EPOCH
+    except ValueError:
+        return 0
+    seconds = ((days * 24 + hour) * 60 + minute) * 60 + second
     if match[8]:
         offset = int(match[9]) * 3600 + int(match[10]) * 60
         seconds += -offset if match[8] == "+" else offset

@@ -16,25 +16,25 @@ __all__ = ["DEFAULT_DOMAIN", "DEFAULT_TAG", "Reference", "is_digest", "is_id_pre
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
 
-_DOMAIN = re.compile(
+_DOMAIN = (
     r"(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*"
     r"|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
 )
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
-_HEX = re.compile(r"[0-9a-f]+")
+_PATH = rf"{_COMPONENT}(?:/{_COMPONENT})*"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_DIGEST = r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
+_HEX = r"[0-9a-f]+"
 
 
 def is_digest(text: str) -> bool:
-    return _DIGEST.fullmatch(text) is not None
+    return re.fullmatch(_DIGEST, text) is not None
 
 
 def is_id_prefix(text: str) -> bool:
     """Could ``text`` be (the beginning of) an image id, with or without "sha256:"?"""
     digits = text.removeprefix("sha256:")
-    return len(digits) <= 64 and _HEX.fullmatch(digits) is not None
+    return len(digits) <= 64 and re.fullmatch(_HEX, digits) is not None
 
 
 @record
@@ -55,15 +55,15 @@ class Reference:
         name, colon, tag = remainder.rpartition(":")
         if not colon or "/" in tag:
             name, tag = remainder, ""
-        elif _TAG.fullmatch(tag) is None:
+        elif re.fullmatch(_TAG, tag) is None:
             raise _invalid(text, f"{tag!r} is not a tag")
         if is_digest(f"sha256:{name}"):
             raise _invalid(text, "64 hexadecimal digits are an image id, not a name")
         domain, path = _split_domain(name)
-        if _DOMAIN.fullmatch(domain) is None:
+        if re.fullmatch(_DOMAIN, domain) is None:
             raise _invalid(text, f"{domain!r} is not a registry")
-        if _PATH.fullmatch(path) is None:
-            if _PATH.fullmatch(path.lower()) is not None:
+        if re.fullmatch(_PATH, path) is None:
+            if re.fullmatch(_PATH, path.lower()) is not None:
                 raise _invalid(text, f"repository name ({name}) must be lowercase")
             raise _invalid(text)
         if len(path) > 255:

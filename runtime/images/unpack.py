@@ -12,7 +12,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from runtime.images import tar_reader
 from runtime.images.tar_reader import Entry, TarReader
 from runtime.images.trees import OPAQUE, RootWalker, is_whiteout, split_name
 from runtime.kernel.tree import remove_entry
+from runtime.model.record import record
 
 if TYPE_CHECKING:
     from runtime.images.recipe import RecipeWriter
@@ -37,7 +37,7 @@ _ACL = b"system.posix_acl"
 _RESERVE = 64 << 20
 
 
-@dataclass(frozen=True)
+@record
 class Limits:
     """How much a layer may bring. Free space is what the file system has left, less a reserve."""
 
@@ -51,7 +51,7 @@ class Limits:
         return cls(min(entries, found.f_favail) if found.f_files else entries, free)
 
 
-@dataclass(frozen=True)
+@record
 class Unpacked:
     """``size`` is the bytes of the regular files."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import inspect
 import json
 import types
 import typing
@@ -53,7 +52,7 @@ def _hints_of(kind: type[Any], names: Iterable[str]) -> dict[str, Any]:
     for name in names:
         if name not in hints:
             for base in kind.__mro__[:-1]:
-                if name in (known := inspect.get_annotations(base)):
+                if name in (known := vars(base).get("__annotations__", {})):
                     texts[name] = known[name]
                     break
     if texts:

@@ -27,7 +27,7 @@ _UNITS = {
     "h": 3_600_000_000_000,
 }
 _LONG_UNITS = {"d": 86_400_000_000_000, "w": 604_800_000_000_000}
-_TERM = re.compile(r"([0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})([a-zµμ]+)", re.ASCII)
+_TERM = r"(?a)([0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})([a-zµμ]+)"
 
 _RFC3339 = (
     r"(?a)([0-9]{4})-([0-9]{2})-([0-9]{2})"
@@ -68,7 +68,7 @@ def parse_duration(text: str, *, days: bool = False) -> int:
         return 0
     total, position = 0, 0
     while position < len(rest):
-        match = _TERM.match(rest, position)
+        match = re.compile(_TERM).match(rest, position)
         if match is None or match[2] not in units:
             break
         whole, _, fraction = match[1].partition(".")

@@ -8,7 +8,6 @@ exists by the ten thousand stays a plain dataclass.
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field
 from typing import Any, NoReturn, TypeVar, dataclass_transform
 
@@ -24,7 +23,7 @@ def record(cls: type[T]) -> type[T]:
     names = dict.fromkeys(getattr(cls, "__match_args__", ()))  # those of the class that it extends first
     defaults = dict(getattr(cls, "_record_defaults", {}))
     factories = dict(getattr(cls, "_record_factories", {}))
-    for name in inspect.get_annotations(cls):
+    for name in vars(cls).get("__annotations__", {}):
         names[name] = None
         value = cls.__dict__.get(name, MISSING)
         if isinstance(value, Field):
@@ -49,7 +48,7 @@ class _Fields:
         cls = self._cls
         annotations: dict[str, Any] = {}
         for base in reversed(cls.__mro__[:-1]):
-            annotations.update(inspect.get_annotations(base))
+            annotations.update(vars(base).get("__annotations__", {}))
         shape: Any = type(
             cls.__name__,
             (),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import InvalidInput, NotFound
+from runtime.model.hashing import sha256
 from runtime.model.network import Network
 from runtime.store import networks as rows
 
@@ -19,7 +19,7 @@ BUILT_IN = ("bridge", "host", "none")
 
 def _built_in(ctx: Context, name: str) -> Network:
     """Those without a row: ``host``, ``none``, and ``bridge`` until its first use. Their ids are stable."""
-    identity = hashlib.sha256(f"{ctx.root_id} {name}".encode()).hexdigest()
+    identity = sha256(f"{ctx.root_id} {name}".encode()).hex()
     driver = {"bridge": "bridge", "host": "host", "none": "null"}[name]
     return Network(id=identity, name=name, driver=driver, created_at=0)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 
 from runtime.compose.project import Project, ServiceSpec
 from runtime.model import codec
 from runtime.model.container import Container
+from runtime.model.hashing import sha256
 
 __all__ = [
     "CONFIG_HASH",
@@ -47,7 +47,7 @@ def config_hash(service: ServiceSpec) -> str:
     }
     if service.port_ranges:
         made["port_ranges"] = codec.to_json(service.port_ranges)
-    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
+    return sha256(json.dumps(made, sort_keys=True).encode()).hex()
 
 
 def container_labels(project: Project, service: ServiceSpec, replica: int) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from runtime.containers.stop import stop
 from runtime.context import Context
 from runtime.errors import Conflict, EngineError, NotFound
 from runtime.model.container import Container, ContainerConfig, HealthCheck, Mount, MountType, PortBinding
+from runtime.model.hashing import sha256
 from runtime.model.mounts import IDMAP
 from runtime.model.service import UpOptions
 from runtime.services import labels
@@ -203,7 +203,7 @@ def _written(ctx: Context, project: str, file: InlineFile) -> Path:
     directory = inline_directory(ctx, project)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     identity = f"{file.mode:o} {file.uid} {file.gid} {file.content}"
-    path = directory / hashlib.sha256(identity.encode()).hexdigest()[:32]
+    path = directory / sha256(identity.encode()).hex()[:32]
     if not path.exists():
         partial = path.with_name(f"{path.name}.{os.getpid()}.{id(file)}")
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

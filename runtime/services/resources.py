@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from runtime.build.options import BuildOptions, Secret
-from runtime.build.state import architecture
 from runtime.compose.project import BuildSpec, NetworkSpec, Project, ServiceSpec, VolumeSpec
 from runtime.context import Context
 from runtime.errors import InvalidInput, NotFound
+from runtime.images.oci import host_architecture
 from runtime.model.service import UpOptions
 from runtime.services import labels
 from runtime.services.pull import pull_image, pull_policy
@@ -109,7 +109,7 @@ def build_options(project: Project, service: ServiceSpec, spec: BuildSpec) -> Bu
 
 def _platform(wanted: Sequence[str]) -> str:
     """This machine's when it is among them; else the first, for the build to refuse."""
-    own = f"linux/{architecture()}"
+    own = f"linux/{host_architecture()}"
     return "" if not wanted or own in wanted else wanted[0]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from runtime.context import Context
 from runtime.errors import InvalidInput, NotFound
 from runtime.model.container import Container, ContainerConfig, MountType
 from runtime.model.event import CancelEvent, ProgressCallback
+from runtime.model.hashing import sha256
 from runtime.model.service import UpOptions
 from runtime.services import labels
 from runtime.services.replicas import stop_and_remove
@@ -100,7 +100,7 @@ def _turn(ctx: Context, project: str, service: str, report: Report) -> Iterator[
     kernel drops the lock with its owner (flock(2))."""
     directory = ctx.paths.run / "services"
     directory.mkdir(mode=0o700, exist_ok=True)
-    name = hashlib.sha256(f"{project}/{service}".encode()).hexdigest()[:32]
+    name = sha256(f"{project}/{service}".encode()).hex()[:32]
     with (directory / name).open("w") as stream:
         while True:
             try:

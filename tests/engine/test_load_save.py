@@ -17,8 +17,9 @@ import pytest
 
 from runtime.engine import Engine
 from runtime.errors import EngineError, InvalidInput, NotFound
-from runtime.images.create import create_image, host_architecture
+from runtime.images.create import create_image
 from runtime.images.layers import adopt_layer, layer_path, temporary_directory
+from runtime.images.oci import host_architecture
 from runtime.images.pack import LayerTar
 from runtime.model.event import Progress
 from runtime.model.image import HistoryEntry, Image, ImageConfig

@@ -66,6 +66,26 @@ def test_a_command_loads_only_what_it_uses(arguments: list[str], tmp_path: Path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("arguments", [["ps", "-q"], ["build", "-q", "-t", "a", "CONTEXT"]], ids=" ".join)
+def test_the_program_leaves_what_it_does_not_use(arguments: list[str], tmp_path: Path) -> None:
+    """Modules that click and the standard library would load at once (runtime.later); OpenSSL."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nLABEL a=b\n")
+    command = [str(tmp_path) if word == "CONTEXT" else word for word in arguments]
+    for _ in range(2):  # the second build is all cache
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "tuidock", *command],
+            capture_output=True,
+            text=True,
+            cwd=REPOSITORY,
+            env={"PATH": "/usr/bin:/bin", "TUIDOCK_ROOT": str(tmp_path / "root")},
+            check=True,
+        )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "click.core" in loaded
+    assert loaded & {"ast", "dis", "platform", "ipaddress", "locale", "difflib", "_hashlib"} == set()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @pytest.mark.parametrize("arguments", [["exec", "nobody", "true"], ["logs", "nobody"], ["ps"]], ids=" ".join)
 def test_what_looks_at_a_container_loads_nothing_that_makes_one(arguments: list[str], tmp_path: Path) -> None:
     makes = {

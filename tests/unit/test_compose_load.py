@@ -655,7 +655,7 @@ def test_a_wrong_userns_mode_is_named(tmp_path: Path) -> None:
 
 def test_the_build_section_reaches_the_engine(tmp_path: Path) -> None:
     from runtime.build.options import CacheStore
-    from runtime.build.state import architecture
+    from runtime.images.oci import host_architecture
     from runtime.services.resources import build_options
 
     text = f"""
@@ -669,7 +669,7 @@ services:
       no_cache_filter: [one]
       cache_from: ["type=local,src=/cache", "example.org/cache:1"]
       cache_to: ["type=registry,ref=example.org/cache:1,mode=max"]
-      platforms: [linux/riscv64, linux/{architecture()}]
+      platforms: [linux/riscv64, linux/{host_architecture()}]
       ulimits: {{nofile: {{soft: 10, hard: 20}}, nproc: 5}}
       extra_hosts: ["h=1.2.3.4"]
       shm_size: 2m

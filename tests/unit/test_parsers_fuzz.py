@@ -25,7 +25,7 @@ from runtime.model.container import MountType
 from runtime.monitor import credentials
 from runtime.volumes.local_driver import filesystem_of
 from tuidock.cli import container_rows, listing
-from tuidock.cli.command import plain_switches
+from tuidock.cli.arguments import plain_arguments
 from tuidock.cli.container_config import build, parse_labels
 from tuidock.cli.container_options import container_options
 from tuidock.cli.detach_keys import parse_detach_keys
@@ -245,7 +245,7 @@ def test_a_command_line_is_taken_or_refused(arguments: list[str]) -> None:
 
     command = click.command("run")(callback)
     try:
-        plain = plain_switches(arguments, command.params, False)
+        plain = plain_arguments(arguments, command.params, interspersed=False)
         command.make_context("run", list(plain), allow_interspersed_args=False, allow_extra_args=True)
     except (click.UsageError, click.exceptions.Exit):
         return

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tuidock.cli.arguments import plain_arguments
+
 if TYPE_CHECKING:
     from runtime.engine import Engine
     from tuidock.cli.oci import Runtime
 
 __all__ = ["Command", "Group", "Invocation", "declare", "each", "fail", "group", "pass_invocation", "report"]
 
-_TRUE = ("true", "1", "t", "yes")
-_FALSE = ("false", "0", "f", "no")
 CONTINUE = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -78,7 +78,30 @@ class Invocation:
 pass_invocation = click.make_pass_decorator(Invocation)
 
 
-class Command(click.Command):
+class _Helpful(click.Command):
+    """``--help`` as click has it; but click asks gettext for its text, which looks for catalogues."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        names = self.get_help_option_names(ctx)
+        if self._help_option is None and names and self.add_help_option:
+            self._help_option = click.Option(
+                [*names, "_help"],
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                help="Show this message and exit.",
+                callback=_show_help,
+            )
+        return self._help_option
+
+
+def _show_help(ctx: click.Context, _option: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
+
+
+class Command(_Helpful):
     """``usage`` is what follows the command's name; ``examples`` are whole command lines."""
 
     def __init__(self, *args: Any, usage: str = "", examples: Sequence[str] = (), **kwargs: Any) -> None:
@@ -88,7 +111,8 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
-            return super().parse_args(ctx, plain_switches(args, self.params, ctx.allow_interspersed_args))
+            plain = plain_arguments(args, self.params, interspersed=ctx.allow_interspersed_args)
+            return super().parse_args(ctx, plain)
         except click.UsageError as error:
             error.ctx = error.ctx or ctx
             raise
@@ -108,59 +132,6 @@ def option_records(command: click.Command, ctx: click.Context) -> list[tuple[str
     """Names and descriptions for help; arguments are in the usage line."""
     options = [param for param in command.get_params(ctx) if isinstance(param, click.Option)]
     return [record for option in options if (record := option.get_help_record(ctx))]
-
-
-def plain_switches(args: Sequence[str], params: Sequence[click.Parameter], interspersed: bool) -> list[str]:
-    """``--rm=true`` becomes ``--rm``, ``--rm=false`` (or ``--sig-proxy=false``) the switch's other form."""
-    switches: dict[str, click.Option] = {}
-    takes_value: set[str] = set()
-    for param in params:
-        if isinstance(param, click.Option):
-            for name in (*param.opts, *param.secondary_opts):
-                if param.is_flag:
-                    switches[name] = param
-                elif not param.count:
-                    takes_value.add(name)
-    out: list[str] = []
-    rest = iter(args)
-    for arg in rest:
-        if arg == "--" or not arg.startswith("-") or arg == "-":
-            if arg == "--" or not interspersed:
-                out.append(arg)
-                break
-            out.append(arg)
-            continue
-        name, equals, value = arg.partition("=")
-        if equals and name in switches:
-            out.extend(_switch(switches[name], name, value))
-            continue
-        out.append(arg)
-        if not equals and (arg in takes_value or _cluster_takes_value(arg, takes_value, switches)):
-            following = next(rest, None)
-            if following is not None:
-                out.append(following)
-    out.extend(rest)
-    return out
-
-
-def _switch(option: click.Option, name: str, value: str) -> list[str]:
-    if value.lower() not in (*_TRUE, *_FALSE):
-        raise click.UsageError(f"invalid argument {value!r} for {name!r} flag: it is true or false")
-    if value.lower() in _TRUE:
-        return [name]
-    return [option.secondary_opts[0]] if option.secondary_opts else []
-
-
-def _cluster_takes_value(arg: str, takes_value: set[str], switches: Mapping[str, click.Option]) -> bool:
-    """Of ``-itv``: the last letter takes a value and the others are switches."""
-    if arg.startswith("--") or len(arg) < 3:
-        return False
-    for place, letter in enumerate(arg[1:], start=1):
-        if f"-{letter}" in takes_value:
-            return place == len(arg) - 1
-        if f"-{letter}" not in switches:
-            return False
-    return False
 
 
 def declare(
@@ -189,7 +160,7 @@ def declare(
     return make
 
 
-class Group(click.Group):
+class Group(_Helpful, click.Group):
     """Commands by name, each the attribute ``command`` of a module that is imported when it is called.
 
     ``modules`` maps a name to (module, description), so that help imports nothing.
@@ -234,7 +205,7 @@ class Group(click.Group):
         return name, found, args[1:]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, plain_switches(args, self.params, False))
+        return super().parse_args(ctx, plain_arguments(args, self.params, interspersed=False))
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write(f"Usage:  {ctx.command_path} [OPTIONS] COMMAND\n\n{self.help or ''}\n")

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from tuidock.cli.output import decimal_size, display_width
@@ -27,18 +26,18 @@ _TAIL_LINES = 6
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
-@dataclass
 class _Row:
     """One step, layer, container or network over its life."""
 
-    id: str
-    stage: str
-    began: float
-    ended: float | None = None
-    current: int | None = None
-    total: int | None = None
-    unit: str = "bytes"
-    lines: list[str] = field(default_factory=list)
+    def __init__(self, id: str, stage: str, began: float) -> None:
+        self.id = id
+        self.stage = stage
+        self.began = began
+        self.ended: float | None = None
+        self.current: int | None = None
+        self.total: int | None = None
+        self.unit = "bytes"
+        self.lines: list[str] = []
 
     def amount(self) -> str:
         if self.current is None:

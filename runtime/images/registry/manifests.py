@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.errors import InvalidInput, NotFound
-from runtime.images.create import host_architecture
+from runtime.images.oci import host_architecture
 from runtime.images.reference import is_digest
 from runtime.images.registry.faults import BadContent
 
