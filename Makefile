@@ -12,7 +12,7 @@ SOURCES := runtime tuidock themes bench tests
 
 # Debian packages that the tests name (each test that needs a tool says so); installed by `make test` when root.
 TEST_PACKAGES := nftables iproute2 busybox-static ca-certificates skopeo runc podman conmon docker.io docker-registry \
-	apache2-utils openssl git tinyproxy-bin
+	apache2-utils openssl openssh-client git tinyproxy-bin
 # The peers that `make bench` measures against, when they are installed.
 PEER_PACKAGES := docker.io podman runc containernetworking-plugins docker-registry
 

@@ -58,6 +58,10 @@ def build(
         from runtime.build.cache_transfer import check_stores
 
         check_stores((*options.cache_from, *options.cache_to))
+    if options.ssh:
+        from runtime.build.ssh_keys import check_agents
+
+        check_agents(options.ssh)
     sweep(ctx)
     report = Report(progress)
     stop = Stop(cancel)

@@ -123,7 +123,7 @@ class BuildOptions:
     network: str = "default"
     no_cache_filter: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
-    ssh: dict[str, Path] = field(default_factory=dict)
+    ssh: dict[str, tuple[Path, ...]] = field(default_factory=dict)
     build_contexts: dict[str, str] = field(default_factory=dict)
     extra_hosts: tuple[str, ...] = ()
     shm_size: int = 64 << 20

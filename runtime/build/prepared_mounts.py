@@ -5,9 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runtime.build.context_files import VANISHED, SourceTree, select, unlike
 from runtime.build.layer_writer import LayerWriter, Owner
@@ -15,9 +14,6 @@ from runtime.build.transfer import Target, transfer
 from runtime.kernel.tree import remove_tree
 from runtime.model.container import Mount
 from runtime.model.record import record
-
-if TYPE_CHECKING:
-    from runtime.build.ssh_agent import AgentProxy
 
 __all__ = ["Binding", "PreparedMounts"]
 
@@ -60,7 +56,7 @@ class PreparedMounts:
         self.environment: dict[str, str] = {}
         self.definition: list[object] = []
         self.caches: list[tuple[Path, str]] = []
-        self.agents: list[AgentProxy] = []
+        self.agents: list[AbstractContextManager[object]] = []
         self.bindings: list[Binding] = []
         self.changed: str | None = None
 

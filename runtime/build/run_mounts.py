@@ -179,13 +179,19 @@ def _ssh(
     number = sum(1 for item in prepared.definition if isinstance(item, list) and item[0] == "ssh")
     target = _target(state, mount, f"/run/buildkit/ssh_agent.{number}")
     prepared.definition.append(["ssh", name, target])
-    agent = work.options.ssh.get(name)
-    if agent is None:
+    given = work.options.ssh.get(name)
+    if given is None:
         if mount.required:
             raise MountError(f"ssh agent {name} is required and was not given: --ssh {name}")
         return
     from runtime.build.ssh_agent import AgentProxy
+    from runtime.build.ssh_keys import KeyAgent, is_agent
 
+    agent = given[0]
+    if not is_agent(given):
+        keys = KeyAgent(name, given, work.new_path("keys"))
+        prepared.agents.append(keys)
+        agent = keys.socket
     place = work.new_path("agent")
     prepared.agents.append(
         AgentProxy(agent, place, 0o600 if mount.mode is None else mount.mode, mount.uid, mount.gid)

@@ -10,6 +10,8 @@ import os
 import select
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +19,16 @@ __all__ = ["AgentProxy"]
 
 _CHUNK = 1 << 16
 _CLIENTS = 64
+
+
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """By its directory: sun_path holds 107 bytes (unix(7)) and the state directory may lie deep."""
+    parent = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{parent}/{path.name}"
+    finally:
+        os.close(parent)
 
 
 class AgentProxy:
@@ -30,12 +42,8 @@ class AgentProxy:
 
     def __enter__(self) -> AgentProxy:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # sun_path holds 107 bytes (unix(7)) and the state directory may lie deep: by its descriptor.
-        parent = os.open(self._place.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self._listener.bind(f"/proc/self/fd/{parent}/{self._place.name}")
-        finally:
-            os.close(parent)
+        with _short(self._place) as path:
+            self._listener.bind(path)
         os.chown(self._place, *self._owner)
         self._place.chmod(self._mode)
         self._listener.listen(_CLIENTS)
@@ -75,7 +83,8 @@ class AgentProxy:
         try:
             if len(others) >= 2 * _CLIENTS:
                 raise OSError
-            agent.connect(os.fspath(self._agent))
+            with _short(self._agent) as path:
+                agent.connect(path)
         except OSError:
             client.close()
             agent.close()

@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from runtime.containers import apparmor
 from runtime.context import Context
 from runtime.errors import Conflict, InvalidInput, NotFound
 from runtime.model.container import Container, ContainerConfig, Mount, MountType, Resources
@@ -186,20 +187,18 @@ def _security_option(text: str) -> str:
         return text
     if name == "seccomp" and separator:
         return f"seccomp={_profile(value)}"
-    if (name, value) in (("apparmor", "unconfined"), ("label", "disable"), ("systempaths", "unconfined")):
+    if (name, value) in (("label", "disable"), ("systempaths", "unconfined")):
         return text
-    if name == "apparmor":
-        raise InvalidInput(
-            f"--security-opt {text}: AppArmor profiles are not applied",
-            hint="apparmor=unconfined is accepted",
-        )
+    if name == "apparmor" and separator:
+        apparmor.check(value)
+        return text
     if name == "label":
         raise InvalidInput(
             f"--security-opt {text}: SELinux labels are not applied", hint="label=disable is accepted"
         )
     raise InvalidInput(
         f"invalid --security-opt: {text!r}",
-        hint="no-new-privileges, seccomp=unconfined|builtin|FILE, systempaths=unconfined",
+        hint="no-new-privileges, seccomp=unconfined|builtin|FILE, apparmor=PROFILE, systempaths=unconfined",
         subject=text,
     )
 

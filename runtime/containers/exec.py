@@ -76,6 +76,7 @@ def exec_(
         "window": (0, 0),
         "caps": {"bounding": mask, "effective": mask, "permitted": mask, "inheritable": 0, "ambient": 0},
         "seccomp": seccomp.program_for(ctx, config, names),
+        "apparmor": "" if privileged else process.get("apparmorProfile", ""),
         "exec_id": os.urandom(32).hex(),
     }
     sock = connect(ctx, container)

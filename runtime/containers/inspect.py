@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from runtime.containers import apparmor
 from runtime.containers.inspect_host_config import bindings, host_config
 from runtime.containers.list import get_container
 from runtime.context import Context
@@ -53,7 +54,7 @@ def inspect(ctx: Context, reference: str) -> dict[str, Any]:
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
-        "AppArmorProfile": "",
+        "AppArmorProfile": apparmor.profile_of(config),
         "ExecIDs": None,
         "HostConfig": host_config(container),
         "GraphDriver": {"Name": "overlay2", "Data": _graph(ctx, container)},

@@ -119,6 +119,7 @@ def process_plan(spec: dict[str, Any], seccomp: bytes) -> dict[str, Any]:
         "caps": caps,
         "no_new_privileges": process["noNewPrivileges"],
         "seccomp": seccomp,
+        "apparmor": process["apparmorProfile"],
         "rlimits": [
             (_rlimit_number(item["type"]), item["soft"], item["hard"]) for item in process["rlimits"]
         ],

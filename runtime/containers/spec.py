@@ -11,7 +11,7 @@ import stat
 from collections.abc import Mapping
 from typing import Any
 
-from runtime.containers import defaults
+from runtime.containers import apparmor, defaults
 from runtime.containers.capability_names import capability_names
 from runtime.errors import InvalidInput
 from runtime.model.container import ContainerConfig, Mount, MountType, Resources
@@ -60,6 +60,7 @@ def make_spec(
             },
             "rlimits": [_rlimit(text) for text in config.ulimits],
             "noNewPrivileges": _flag(config, "no-new-privileges"),
+            "apparmorProfile": apparmor.profile_of(config),
             "oomScoreAdj": config.oom_score_adj,
         },
         "root": {"path": rootfs, "readonly": config.read_only},

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from runtime.containers import apparmor, seccomp, spec
 from runtime.containers import plan as plans
-from runtime.containers import seccomp, spec
 from runtime.containers.cgroup_path import cgroup_path
 from runtime.containers.control import monitor_pid, turn
 from runtime.containers.launch import Launch, compress_command, settle_command
@@ -125,7 +125,7 @@ def _running(ctx: Context, container: Container, launch: Launch, attach: bool) -
         pid=launch.pid,
         started_at=time.time_ns(),
         finished_at=container.state.finished_at,
-        warnings=tuple(launch.warnings),
+        warnings=(*apparmor.warnings(container.config), *launch.warnings),
     )
     if container.config.healthcheck and container.config.healthcheck.test[:1] != ("NONE",):
         from runtime.model.container import HealthState
@@ -335,7 +335,7 @@ def _health(check: HealthCheck, document: dict[str, Any], program: bytes) -> dic
         return None
     argv = ["/bin/sh", "-c", check.test[1]] if check.test[0] == "CMD-SHELL" else list(check.test[1:])
     base = plans.process_plan(document, program)
-    keys = ("caps", "seccomp", "user", "groups", "env", "cwd")
+    keys = ("caps", "seccomp", "apparmor", "user", "groups", "env", "cwd")
     return {
         "request": {**{key: base[key] for key in keys}, "argv": argv, "tty": False, "window": (0, 0)},
         "interval": (check.interval or 30_000_000_000) / 1e9,

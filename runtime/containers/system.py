@@ -11,6 +11,7 @@ from typing import Any
 from runtime import cgroups
 from runtime.containers.reconcile import repair
 from runtime.context import Context
+from runtime.kernel import apparmor
 from runtime.model.container import ContainerStatus
 
 __all__ = ["info"]
@@ -66,6 +67,7 @@ def info(ctx: Context) -> dict[str, Any]:
         "Name": os.uname().nodename,
         "Labels": list(ctx.config.labels),
         "SecurityOptions": [
+            *(("name=apparmor",) if apparmor.in_kernel() else ()),
             "name=seccomp,profile=builtin",
             "name=cgroupns",
             *(("name=userns",) if ctx.config.userns_remap else ()),

@@ -229,6 +229,20 @@ def _withheld(plan: Plan) -> list[str]:
     return [f"not given, because this machine withholds them: {', '.join(capabilities.names_of(lacking))}"]
 
 
+def confine(profile: str, *, stays: bool) -> None:
+    """Under an AppArmor profile: from execve(2) on, or at once for who ``stays`` and starts the program
+    (aa_change_onexec(2), aa_change_profile(2)). Before the privileges go: a kernel may let nobody else change
+    (apparmor_restrict_unprivileged_unconfined). Raises Refused."""
+    if not profile:
+        return
+    name, word = ("current", "changeprofile") if stays else ("exec", "exec")
+    try:
+        procfs.write(f"/proc/self/attr/apparmor/{name}", f"{word} {profile}")
+    except OSError as error:
+        reason = "it is not loaded" if error.errno == 2 else error.strerror
+        raise Refused(f"AppArmor profile {profile}: {reason}", 126) from error
+
+
 def apply(plan: Plan, user: User, program: bytes) -> None:
     """Become ``user`` with the plan's capabilities; install ``program`` (a BPF filter, b"" for none).
 

@@ -49,7 +49,10 @@ def enter(
             _terminal(request, sync)
         merged = {
             **plan,
-            **{key: request[key] for key in ("caps", "seccomp", "tty", "user", "groups", "env", "cwd")},
+            **{
+                key: request[key]
+                for key in ("caps", "seccomp", "apparmor", "tty", "user", "groups", "env", "cwd")
+            },
         }
         user = credentials.resolve_user(merged["user"], merged["groups"])
         os.umask(0o022)
@@ -62,6 +65,7 @@ def enter(
         if stdio is None or user.uid:
             credentials.give_stdio(user)
         syscalls.close_range(3, 0xFFFFFFFF, syscalls.CLOSE_RANGE_CLOEXEC)
+        credentials.confine(merged["apparmor"], stays=False)
         credentials.apply(merged, user, merged["seccomp"])
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         credentials.execute(list(request["argv"]), env)

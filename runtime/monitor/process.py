@@ -230,6 +230,7 @@ def _execute(plan: Plan, sync: _socket.socket, user: credentials.User) -> None:
         credentials.give_stdio(user)
     # The program must not get a descriptor of ours, whatever it is (CVE-2024-21626).
     syscalls.close_range(3, 0xFFFFFFFF, syscalls.CLOSE_RANGE_CLOEXEC)
+    credentials.confine(plan["apparmor"], stays=plan["init"])
     credentials.apply(plan, user, plan["seccomp"])
     # Changing ids clears the parent-death signal (prctl(2)); ask again.
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)

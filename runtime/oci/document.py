@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.errors import InvalidInput, NotFound
+from runtime.kernel import apparmor
 
 __all__ = ["Document", "check_process", "check_resources", "load", "read_object"]
 
@@ -18,7 +19,7 @@ Document = dict[str, Any]
 _TOP = {"ociVersion", "process", "root", "hostname", "domainname", "mounts", "hooks", "annotations", "linux"}
 _PROCESS = {
     "terminal", "consoleSize", "cwd", "env", "args", "user", "capabilities", "rlimits", "noNewPrivileges",
-    "oomScoreAdj",
+    "oomScoreAdj", "apparmorProfile",
 }  # fmt: skip
 _USER = {"uid", "gid", "umask", "additionalGids", "username"}
 _LINUX = {
@@ -80,6 +81,9 @@ def check_process(process: Document) -> None:
     arguments = process.get("args")
     if not isinstance(arguments, list) or not arguments or not all(isinstance(a, str) for a in arguments):
         raise InvalidInput("process.args must be a list of at least one string")
+    profile = process.get("apparmorProfile")
+    if profile and not apparmor.in_kernel():
+        raise InvalidInput(f"process.apparmorProfile: this kernel has no AppArmor ({profile})")
     if not str(process.get("cwd", "")).startswith("/"):
         raise InvalidInput("process.cwd must be an absolute path")
 

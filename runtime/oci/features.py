@@ -6,7 +6,7 @@ from typing import Any
 
 from runtime import cgroups
 from runtime.containers import defaults
-from runtime.kernel import capabilities
+from runtime.kernel import apparmor, capabilities
 from runtime.oci.mount_options import OPTIONS
 
 __all__ = ["VERSIONS", "default_document", "features"]
@@ -35,7 +35,7 @@ def features() -> dict[str, Any]:
                 "v1": version == 1, "v2": version == 2, "systemd": False, "systemdUser": False, "rdma": False,
             },
             "seccomp": {"enabled": True, "actions": list(_ACTIONS)},
-            "apparmor": {"enabled": False},
+            "apparmor": {"enabled": apparmor.in_kernel()},
             "selinux": {"enabled": False},
         },
     }  # fmt: skip

@@ -93,6 +93,7 @@ def process_part(process: dict[str, Any]) -> Plan:
         "umask": user["umask"] if user.get("umask") is not None else 0o022,
         "caps": caps,
         "no_new_privileges": bool(process.get("noNewPrivileges")),
+        "apparmor": process.get("apparmorProfile") or "",
         "rlimits": [_rlimit(item) for item in process.get("rlimits") or []],
         "oom_score_adj": process.get("oomScoreAdj"),
     }

@@ -210,6 +210,7 @@ def _become(plan: Plan) -> None:
     (seccomp(2)), so it goes in before the capabilities are dropped; with it, right before execve."""
     caps = plan["caps"]
     os.umask(plan["umask"])
+    credentials.confine(plan["apparmor"], stays=False)
     if plan["seccomp"] and not plan["no_new_privileges"]:
         seccomp.install(plan["seccomp"])
     capabilities.drop_bounding(caps["bounding"])

@@ -27,7 +27,7 @@ def build(
     push: bool = False,
     dependencies: bool = False,
     memory: int | None = None,
-    ssh: Mapping[str, Path] | None = None,
+    ssh: Mapping[str, tuple[Path, ...]] | None = None,
     progress: ProgressCallback | None = None,
     cancel: CancelEvent | None = None,
 ) -> dict[str, str]:

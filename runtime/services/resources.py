@@ -98,7 +98,7 @@ def build_options(project: Project, service: ServiceSpec, spec: BuildSpec) -> Bu
             Secret(name, file=Path(value)) if kind == "file" else Secret(name, variable=value)
             for name, (kind, value) in spec.secrets.items()
         ),
-        ssh={name: Path(path) for name, path in spec.ssh.items() if path},
+        ssh={name: tuple(map(Path, path.split(","))) for name, path in spec.ssh.items() if path},
         no_cache_filter=spec.no_cache_filter,
         cache_from=spec.cache_from,
         cache_to=spec.cache_to,

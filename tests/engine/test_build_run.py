@@ -438,7 +438,7 @@ def test_ssh_agent_is_reached_through_its_socket(engine: Engine, busybox: str, t
     with socket.socket(socket.AF_UNIX) as agent:
         agent.bind(str(socket_path))
         agent.listen()
-        result = build(engine, context, text, ssh={"default": socket_path})
+        result = build(engine, context, text, ssh={"default": (socket_path,)})
     assert read(engine, result.image_id, "out") == "/run/buildkit/ssh_agent.0\n"
     assert view(engine, result.image_id).lookup("run/buildkit") is None
     with pytest.raises(DockerfileError, match="ssh agent default is required"):

@@ -456,7 +456,7 @@ def test_what_inspect_says(engine: Engine, busybox: str) -> None:
         (["--device-cgroup-rule", "c 1 r"], "invalid device cgroup format"),
         (["--tmpfs", "/t:colour=red"], "invalid tmpfs option 'colour=red'"),
         (["--security-opt", "magic"], "invalid --security-opt: 'magic'"),
-        (["--security-opt", "apparmor=strict"], "AppArmor"),
+        (["--security-opt", "apparmor=a b"], "not the name of an AppArmor profile"),
         (["--security-opt", "seccomp=/nosuch.json"], "opening seccomp profile (/nosuch.json)"),
         (["--cgroupns", "mine"], "--cgroupns: 'mine'"),
         (["--cgroup-parent", "a/../../b"], "--cgroup-parent"),

@@ -36,7 +36,7 @@ _LISTS = (
     ("--no-cache-filter", "STAGE", "Do not cache specified stages"),
     ("--secret", "id=NAME[,src=FILE|env=VAR]", "Secret to expose to the build"),
     ("--security-opt", "OPTION", None),
-    ("--ssh", "default|NAME=SOCKET", "SSH agent socket to expose to the build"),
+    ("--ssh", "default|NAME=SOCKET|KEY[,KEY]", "SSH agent socket or keys to expose to the build"),
     ("--ulimit", "NAME=SOFT[:HARD]", "Ulimit options"),
 )
 _VALUES = (

@@ -56,22 +56,13 @@ def parse_secret(text: str) -> Secret:
     return Secret(name, file=path)
 
 
-def parse_ssh(items: tuple[str, ...]) -> dict[str, Path]:
-    """ "default", or NAME=SOCKET: the agents of SSH_AUTH_SOCK and of a socket."""
-    from runtime.errors import InvalidInput
-
-    found: dict[str, Path] = {}
+def parse_ssh(items: tuple[str, ...]) -> dict[str, tuple[Path, ...]]:
+    """ "default", NAME=SOCKET or NAME=KEY[,KEY]: the agents of SSH_AUTH_SOCK, of a socket, and for keys."""
+    found: dict[str, tuple[Path, ...]] = {}
     for text in items:
         name, _, given = text.partition("=")
-        place = given or os.environ.get("SSH_AUTH_SOCK", "")
-        hint = "start an agent and add the key to it: eval $(ssh-agent); ssh-add"
-        if not place:
-            raise InvalidInput(f"--ssh {text}: SSH_AUTH_SOCK is not set", hint=hint, subject=text)
-        path = Path(place)
-        if not path.is_socket():
-            reason = "is a key, not an agent's socket" if path.is_file() else "is no socket"
-            raise InvalidInput(f"--ssh {text}: {place} {reason}", hint=hint, subject=text)
-        found[name or "default"] = path
+        places = given or os.environ.get("SSH_AUTH_SOCK", "")
+        found[name or "default"] = tuple(Path(place) for place in places.split(",") if place)
     return found
 
 
