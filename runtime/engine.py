@@ -822,7 +822,7 @@ class Services(_Verbs):
         push: bool = False,
         dependencies: bool = False,
         memory: int | None = None,
-        ssh: Mapping[str, Path] | None = None,
+        ssh: Mapping[str, tuple[Path, ...]] | None = None,
         progress: ProgressCallback | None = None,
         cancel: CancelEvent | None = None,
     ) -> dict[str, str]:
