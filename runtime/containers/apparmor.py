@@ -12,11 +12,11 @@ import subprocess
 
 from runtime.errors import InvalidInput
 from runtime.kernel import apparmor
+from runtime.kernel.apparmor import DEFAULT
 from runtime.model.container import ContainerConfig
 
-__all__ = ["DEFAULT", "check", "profile_of", "warnings"]
+__all__ = ["check", "profile_of", "warnings"]
 
-DEFAULT = "tuidock-default"
 _UNCONFINED = "unconfined"
 _PROFILE = f"""
 profile {DEFAULT} flags=(attach_disconnected,mediate_deleted) {{

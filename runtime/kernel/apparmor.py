@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["in_kernel", "profiles"]
+__all__ = ["DEFAULT", "in_kernel", "profiles"]
+
+DEFAULT = "tuidock-default"
+"""The profile that containers get unless asked otherwise (``containers/apparmor.py`` has its text)."""
 
 _ENABLED = "/sys/module/apparmor/parameters/enabled"
 _PROFILES = "/sys/kernel/security/apparmor/profiles"

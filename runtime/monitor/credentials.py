@@ -13,7 +13,7 @@ import os
 import resource
 import stat
 
-from runtime.kernel import capabilities, procfs, seccomp, syscalls
+from runtime.kernel import apparmor, capabilities, procfs, seccomp, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -232,10 +232,15 @@ def _withheld(plan: Plan) -> list[str]:
 def confine(profile: str, *, stays: bool) -> None:
     """Under an AppArmor profile: from execve(2) on, or at once for who ``stays`` and starts the program
     (aa_change_onexec(2), aa_change_profile(2)). Before the privileges go: a kernel may let nobody else change
-    (apparmor_restrict_unprivileged_unconfined). Raises Refused."""
+    (apparmor_restrict_unprivileged_unconfined). Raises Refused.
+
+    At once under our own profile, too, which denies nothing that is still to be done: a change by execve(2)
+    takes the parent-death signal away (apparmor_bprm_committing_creds). Under somebody else's profile a
+    container whose monitor is killed lives until the next command finds it."""
     if not profile:
         return
-    name, word = ("current", "changeprofile") if stays else ("exec", "exec")
+    at_once = stays or profile == apparmor.DEFAULT
+    name, word = ("current", "changeprofile") if at_once else ("exec", "exec")
     try:
         procfs.write(f"/proc/self/attr/apparmor/{name}", f"{word} {profile}")
     except OSError as error:

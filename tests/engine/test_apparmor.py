@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.containers.apparmor import DEFAULT
 from runtime.engine import Engine
 from runtime.errors import EngineError, InvalidInput
 from runtime.kernel import apparmor
+from runtime.kernel.apparmor import DEFAULT
 from tests.engine.userns_lab import box, inside, output
 
 pytestmark = pytest.mark.engine
