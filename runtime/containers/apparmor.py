@@ -60,6 +60,8 @@ def profile_of(config: ContainerConfig) -> str:
     if not apparmor.in_kernel():
         return ""
     chosen = _chosen(config)
+    if chosen == DEFAULT:
+        _load_default()
     if chosen:
         return "" if chosen == _UNCONFINED else chosen
     return DEFAULT if not config.privileged and _load_default() else ""
